@@ -1,0 +1,330 @@
+/* The state of one virtual IA-64 processor and what the rest of the machine may do with it.
+ *
+ * No global state: everything one vCPU needs is in struct cpu. Interrupt controllers, firmware and
+ * the run loop use the functions at the end; only files in cpu/ touch the fields directly.
+ * SDM vol 1 chapter 3 (application state), vol 2 chapter 3 (system state).
+ */
+#ifndef KITTSON_CPU_CPU_H
+#define KITTSON_CPU_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "fp.h"
+#include "mem.h"
+#include "tlb.h"
+
+/* PSR bits (SDM 2:3.3.2). */
+#define PSR_BE  (1ull << 1)
+#define PSR_UP  (1ull << 2)
+#define PSR_AC  (1ull << 3)
+#define PSR_MFL (1ull << 4)
+#define PSR_MFH (1ull << 5)
+#define PSR_IC  (1ull << 13)
+#define PSR_I   (1ull << 14)
+#define PSR_PK  (1ull << 15)
+#define PSR_DT  (1ull << 17)
+#define PSR_DFL (1ull << 18)
+#define PSR_DFH (1ull << 19)
+#define PSR_SP  (1ull << 20)
+#define PSR_PP  (1ull << 21)
+#define PSR_DI  (1ull << 22)
+#define PSR_SI  (1ull << 23)
+#define PSR_DB  (1ull << 24)
+#define PSR_LP  (1ull << 25)
+#define PSR_TB  (1ull << 26)
+#define PSR_RT  (1ull << 27)
+#define PSR_CPL_SHIFT 32
+#define PSR_CPL (3ull << 32)
+#define PSR_IS  (1ull << 34)
+#define PSR_MC  (1ull << 35)
+#define PSR_IT  (1ull << 36)
+#define PSR_ID  (1ull << 37)
+#define PSR_DA  (1ull << 38)
+#define PSR_DD  (1ull << 39)
+#define PSR_SS  (1ull << 40)
+#define PSR_RI_SHIFT 41
+#define PSR_RI  (3ull << 41)
+#define PSR_ED  (1ull << 43)
+#define PSR_BN  (1ull << 44)
+#define PSR_IA  (1ull << 45)
+#define PSR_VM  (1ull << 46)
+#define PSR_UM  0x3eull /* user mask: be up ac mfl mfh */
+
+/* Interruption vector offsets from cr.iva (SDM 2:5.7, table 5-7; 2:8.3). */
+enum {
+    VEC_VHPT = 0x0000,
+    VEC_ITLB = 0x0400,
+    VEC_DTLB = 0x0800,
+    VEC_ALT_ITLB = 0x0c00,
+    VEC_ALT_DTLB = 0x1000,
+    VEC_NESTED = 0x1400,
+    VEC_IKEY_MISS = 0x1800,
+    VEC_DKEY_MISS = 0x1c00,
+    VEC_DIRTY = 0x2000,
+    VEC_IACCESS_BIT = 0x2400,
+    VEC_DACCESS_BIT = 0x2800,
+    VEC_BREAK = 0x2c00,
+    VEC_EXTINT = 0x3000,
+    VEC_NOT_PRESENT = 0x5000,
+    VEC_KEY_PERM = 0x5100,
+    VEC_IACCESS = 0x5200,
+    VEC_DACCESS = 0x5300,
+    VEC_GENEX = 0x5400,
+    VEC_DISABLED_FP = 0x5500,
+    VEC_NAT = 0x5600,
+    VEC_SPECULATION = 0x5700,
+    VEC_DEBUG = 0x5900,
+    VEC_UNALIGNED = 0x5a00,
+    VEC_UNSUPPORTED = 0x5b00,
+    VEC_FP_FAULT = 0x5c00,
+    VEC_FP_TRAP = 0x5d00,
+    VEC_LOWER_PRIV = 0x5e00,
+    VEC_TAKEN_BRANCH = 0x5f00,
+    VEC_SINGLE_STEP = 0x6000,
+    VEC_VIRTUALIZATION = 0x6100,
+};
+
+/* ISR bits (SDM 2:8.2). */
+#define ISR_X  (1ull << 32)
+#define ISR_W  (1ull << 33)
+#define ISR_R  (1ull << 34)
+#define ISR_NA (1ull << 35)
+#define ISR_SP (1ull << 36)
+#define ISR_RS (1ull << 37)
+#define ISR_IR (1ull << 38)
+#define ISR_NI (1ull << 39)
+#define ISR_SO (1ull << 40)
+#define ISR_EI_SHIFT 41
+#define ISR_ED (1ull << 43)
+
+/* General Exception ISR.code{7:4} (SDM 2:8.3). */
+#define GENEX_ILLEGAL   0x00u
+#define GENEX_PRIV_OP   0x10u
+#define GENEX_PRIV_REG  0x20u
+#define GENEX_RESERVED  0x30u /* Reserved Register/Field, Unimplemented Data Address */
+#define GENEX_ISA       0x40u /* Disabled Instruction Set Transition */
+
+/* Control registers by number (SDM 2:3.3.3). */
+enum {
+    CR_DCR = 0,
+    CR_ITM = 1,
+    CR_IVA = 2,
+    CR_PTA = 8,
+    CR_IPSR = 16,
+    CR_ISR = 17,
+    CR_IIP = 19,
+    CR_IFA = 20,
+    CR_ITIR = 21,
+    CR_IIPA = 22,
+    CR_IFS = 23,
+    CR_IIM = 24,
+    CR_IHA = 25,
+    CR_IIB0 = 26,
+    CR_IIB1 = 27,
+    CR_LID = 64,
+    CR_IVR = 65,
+    CR_TPR = 66,
+    CR_EOI = 67,
+    CR_IRR0 = 68,
+    CR_ITV = 72,
+    CR_PMV = 73,
+    CR_CMCV = 74,
+    CR_LRR0 = 80,
+    CR_LRR1 = 81,
+};
+
+/* Application registers by number (SDM 1:3.1.8). */
+enum {
+    AR_K0 = 0,
+    AR_RSC = 16,
+    AR_BSP = 17,
+    AR_BSPSTORE = 18,
+    AR_RNAT = 19,
+    AR_FCR = 21,
+    AR_EFLAG = 24,
+    AR_CSD = 25,
+    AR_SSD = 26,
+    AR_CFLG = 27,
+    AR_FSR = 28,
+    AR_FIR = 29,
+    AR_FDR = 30,
+    AR_CCV = 32,
+    AR_UNAT = 36,
+    AR_FPSR = 40,
+    AR_ITC = 44,
+    AR_RUC = 45,
+    AR_PFS = 64,
+    AR_LC = 65,
+    AR_EC = 66,
+};
+
+#define DCR_PP (1ull << 0)
+#define DCR_BE (1ull << 1)
+#define DCR_LC (1ull << 2)
+#define DCR_DM (1ull << 8) /* dm dp dk dx dr da dd: bits 8..14 */
+#define DCR_DP (1ull << 9)
+#define DCR_DK (1ull << 10)
+#define DCR_DX (1ull << 11)
+#define DCR_DR (1ull << 12)
+#define DCR_DA (1ull << 13)
+#define DCR_DD (1ull << 14)
+
+#define CPU_PHYS_STACKED 96  /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
+#define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
+#define CPU_ALAT_SIZE    32
+#define CPU_DBR_COUNT    16 /* 8 pairs; PAL_DEBUG_INFO reports 4 */
+#define CPU_PMC_COUNT    32
+#define CPU_PMD_COUNT    32
+
+enum cpu_model { CPU_MADISON, CPU_MONTECITO, CPU_POULSON };
+
+struct cpu;
+struct uop;
+struct block;
+struct softtlb;
+
+/* Current frame marker, unpacked (SDM 1:3.1.7). */
+struct cfm {
+    uint8_t sof, sol, sor; /* sor in registers (8 times the field) */
+    uint8_t rrb_gr, rrb_fr, rrb_pr;
+};
+
+struct alat_entry {
+    uint64_t pa;
+    uint16_t reg; /* physical register identity: GR 0..4351, FR +8192 */
+    uint8_t size;
+    bool valid;
+};
+
+/* What the machine provides to a CPU. Set by cpu_set_hooks; opaque is passed back. */
+struct cpu_hooks {
+    void *opaque;
+    /* break.b in a firmware page (see cpu_set_firmware_range). imm is the break's operand. */
+    void (*firmware)(void *opaque, struct cpu *c, uint64_t imm);
+    /* Nanoseconds of machine time, for ITC when not deterministic. */
+    uint64_t (*now_ns)(void *opaque);
+    /* A write into the interrupt block at 0xfee00000 goes to the device map, not here. Global
+     * purges reach the other CPUs through this. */
+    void (*ptc_global)(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid);
+};
+
+struct cpu {
+    /* --- hot: interpreter --- */
+    uint64_t *gr_base[4]; /* [0] = gr, [1..3] = frame base - 32: GR n is gr_base[n >> 5][n] */
+    uint8_t *nat_base[4]; /* the same for NaT bits */
+    uint64_t pr;          /* physical predicates; bit 0 always 1 */
+    int64_t budget;       /* instruction slots left before the run loop looks around */
+    uint64_t ip;          /* bundle address; exact only outside a block or after a fault */
+    uint64_t page_va;     /* virtual address of the page the running block is in */
+    uint64_t psr;
+    struct cfm cfm;
+    uint32_t frame_top;   /* 32 + sof: first GR out of the frame */
+    uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */
+    uint32_t mode;        /* 0: no rotation and no NaT anywhere, else 1 */
+    struct softtlb *stlb; /* soft TLBs, see cpu/softtlb.h */
+    uint64_t gr[32];      /* r0..r31; r16..r31 are the current bank */
+    uint8_t nat[32];
+    uint64_t br[8];
+    uint64_t lc, ec;
+    struct fpreg fr[128]; /* physical numbers for f32..f127 */
+    uint64_t fpsr, unat, ccv, csd, ssd;
+    uint64_t kr[8];
+    /* --- register stack: see cpu/rse.h --- */
+    uint32_t bof;      /* index in stk of r32 */
+    int32_t ndirty;    /* registers below bof not yet stored (words without NaT collections) */
+    int32_t nclean;    /* registers below the dirty ones also present in memory */
+    uint64_t bsp, bspstore, rnat, rsc, pfs;
+    uint64_t stk[CPU_STACK_SLOTS];
+    uint8_t stk_nat[CPU_STACK_SLOTS];
+    /* --- system --- */
+    uint64_t bank_gr[16]; /* the other bank of r16..r31 */
+    uint8_t bank_nat[16];
+    uint64_t cr[128];
+    struct tlb_regs tr; /* rr, pkr, pta; psr copied in before use */
+    struct tlb *tlb;
+    struct mem *mem;
+    uint64_t dbr[CPU_DBR_COUNT], ibr[CPU_DBR_COUNT];
+    uint64_t pmc[CPU_PMC_COUNT], pmd[CPU_PMD_COUNT];
+    uint64_t cpuid[8];
+    uint64_t ar_ia32[8]; /* fcr eflag cflg fsr fir fdr: kept, no function */
+    struct alat_entry alat[CPU_ALAT_SIZE];
+    uint32_t alat_next, alat_used;
+    /* --- local SAPIC, cpu/sapic.c --- */
+    uint64_t irr[4], isr_bits[4]; /* requested and in service */
+    bool init_pending;
+    /* --- time --- */
+    uint64_t icount;      /* retired slots at the last budget refill */
+    int64_t budget_full;  /* budget at that moment: now = icount + budget_full - budget */
+    uint64_t itc_offset;
+    uint64_t itc_hz;
+    bool itm_armed;
+    bool deterministic;
+    /* --- control --- */
+    bool halted;       /* PAL_HALT_LIGHT: wait for an interrupt */
+    bool stop;         /* leave cpu_run */
+    bool running;      /* started (SAL rendezvous over for APs) */
+    unsigned id;       /* vCPU number */
+    enum cpu_model model;
+    struct cpu_hooks hooks;
+    uint64_t fw_lo, fw_hi;  /* physical firmware range */
+    struct blockcache *blocks;
+    /* interruption delivered by the last cpu_step: for the vector runner and traces */
+    int last_vector; /* -1 none */
+    bool trap_stop;  /* stop on interruption instead of delivering (vector runner) */
+    uint64_t iipa;   /* bundle of the last successfully executed instruction */
+};
+
+/* Creates a reset CPU: cpl 0, physical mode, ip 0, empty frame. NULL when out of memory. */
+struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem);
+void cpu_free(struct cpu *c);
+void cpu_reset(struct cpu *c);
+void cpu_set_hooks(struct cpu *c, const struct cpu_hooks *hooks);
+void cpu_set_firmware_range(struct cpu *c, uint64_t lo, uint64_t hi);
+
+/* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
+uint64_t cpu_run(struct cpu *c, uint64_t max_slots);
+/* Retired instruction slots since reset, exact at any time. */
+uint64_t cpu_icount(const struct cpu *c);
+
+/* Registers as software sees them (rotation and banking applied). n 0..127. */
+uint64_t cpu_gr(const struct cpu *c, unsigned n);
+void cpu_set_gr(struct cpu *c, unsigned n, uint64_t value); /* clears NaT; ignores r0 */
+bool cpu_gr_nat(const struct cpu *c, unsigned n);
+void cpu_set_gr_nat(struct cpu *c, unsigned n, bool nat);
+struct fpreg cpu_fr(const struct cpu *c, unsigned n);
+void cpu_set_fr(struct cpu *c, unsigned n, struct fpreg v);
+bool cpu_pr(const struct cpu *c, unsigned n);
+uint64_t cpu_pr_all(const struct cpu *c); /* as mov r=pr reads them */
+void cpu_set_pr_all(struct cpu *c, uint64_t v);
+uint64_t cpu_cfm(const struct cpu *c); /* packed */
+void cpu_set_cfm(struct cpu *c, uint64_t v);
+/* Sets PSR and everything derived from it. */
+void cpu_set_psr(struct cpu *c, uint64_t psr);
+static inline unsigned cpu_cpl(const struct cpu *c)
+{
+    return (unsigned)(c->psr >> PSR_CPL_SHIFT) & 3;
+}
+
+/* Ends a firmware call: continues at b0; pop_frame also does what br.ret does (stacked calls). */
+void cpu_firmware_return(struct cpu *c, bool pop_frame);
+
+/* Guest virtual memory as the current context sees it, no side effects; for debugging and
+ * firmware. 0 or -EFAULT. */
+int cpu_virt_read(struct cpu *c, uint64_t va, void *buf, uint64_t len);
+int cpu_virt_write(struct cpu *c, uint64_t va, const void *buf, uint64_t len);
+
+/* Local SAPIC: posts external interrupt `vector` (0 EXTINT, 2 NMI, 16..255), or INIT. */
+void cpu_post_interrupt(struct cpu *c, unsigned vector);
+void cpu_post_init(struct cpu *c);
+/* Current ITC, and the slots (deterministic) or ns until ITM fires, UINT64_MAX if never. */
+uint64_t cpu_itc(const struct cpu *c);
+uint64_t cpu_timer_due_ns(const struct cpu *c);
+/* Raises the timer interrupt if ITC reached ITM. */
+void cpu_check_timer(struct cpu *c);
+/* A deliverable external interrupt is pending (regardless of psr.i). */
+bool cpu_interrupt_pending(const struct cpu *c);
+
+/* Another CPU's ptc.g. */
+void cpu_remote_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);
+
+#endif
