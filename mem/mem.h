@@ -39,15 +39,15 @@ bool mem_read(struct mem *m, uint64_t addr, unsigned size, uint64_t *value);
 bool mem_write(struct mem *m, uint64_t addr, unsigned size, uint64_t value);
 
 /* DMA and loaders: any length, RAM only. 0, or -EFAULT when any byte is not RAM (nothing is
- * transferred). mem_dma_write marks pages dirty and reports overwritten code. */
+ * transferred). mem_dma_write and mem_dma_fill report overwritten code. */
 int mem_dma_read(struct mem *m, uint64_t addr, void *buf, uint64_t len);
 int mem_dma_write(struct mem *m, uint64_t addr, const void *buf, uint64_t len);
 int mem_dma_fill(struct mem *m, uint64_t addr, uint8_t byte, uint64_t len);
 
 /* Code tracking. mem_mark_code() says that the 64-byte lines of [addr, addr+len) in one page have
- * been decoded; mem_has_code() says if a page has any such line; mem_written() must be called after bytes
- * of a page with code were overwritten by other means than mem_write and mem_dma_write, and calls the hook
- * (and clears the page's marks) if a marked line is touched. */
+ * been decoded; mem_has_code() says if a page has any such line; mem_written() must be called after
+ * bytes of a page with code were overwritten by other means than mem_write and mem_dma_write, and
+ * calls the hook (and clears the page's marks) if a marked line is touched. */
 typedef void mem_code_fn(void *opaque, uint64_t page_addr);
 void mem_set_code_hook(struct mem *m, mem_code_fn *fn, void *opaque);
 void mem_mark_code(struct mem *m, uint64_t addr, uint64_t len);

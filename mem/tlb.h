@@ -2,7 +2,8 @@
  * cache, VHPT walker, protection keys and access rights.
  *
  * Says where a virtual address leads or which fault it raises; does not raise it, does not cache
- * host addresses (that is cpu/softtlb.c) and does not know instructions. Rules: SDM vol 2 chapter 4.
+ * host addresses (that is cpu/softtlb.c) and does not know instructions. Rules: SDM vol 2
+ * chapter 4.
  */
 #ifndef KITTSON_MEM_TLB_H
 #define KITTSON_MEM_TLB_H
@@ -11,14 +12,15 @@
 #include <stdint.h>
 #include "mem.h"
 
-#define TLB_TR_COUNT 64   /* per side; PAL reports as many */
-#define TLB_TC_COUNT 4096 /* per side; far more than any chip had, which software cannot notice */
-#define TLB_RR_COUNT 8
+#define TLB_TR_COUNT  64   /* per side; PAL reports as many */
+#define TLB_TC_COUNT  4096 /* per side; far more than any chip had, which software cannot notice */
+#define TLB_RR_COUNT  8
 #define TLB_PKR_COUNT 16
-#define TLB_PA_BITS 50 /* implemented physical address bits */
-#define TLB_VA_MSB 60  /* IMPL_VA_MSB: all 61 offset bits implemented */
-#define TLB_RID_BITS 24
-#define TLB_KEY_BITS 24
+#define TLB_PA_BITS   50 /* implemented physical address bits */
+#define TLB_VA_MSB    60 /* IMPL_VA_MSB: all 61 offset bits implemented */
+#define TLB_RID_BITS  24
+#define TLB_KEY_BITS  24
+#define TLB_DBR_COUNT 16
 /* Bit n set: page size 2^n can be inserted. 4K 8K 16K 64K 256K 1M 4M 16M 64M 256M 1G 4G. */
 #define TLB_INSERT_SIZES 0x155557000ull
 
@@ -26,8 +28,8 @@
 enum { MA_WB = 0, MA_UC = 4, MA_UCE = 5, MA_WC = 6, MA_NATPAGE = 7 };
 
 struct tlb_entry {
-    uint64_t vpn;  /* virtual address of the page's first byte, region bits removed (bits 60:0) */
-    uint64_t ppn;  /* physical address of the page's first byte */
+    uint64_t vpn; /* virtual address of the page's first byte, region bits removed (bits 60:0) */
+    uint64_t ppn; /* physical address of the page's first byte */
     uint64_t size_mask; /* page size - 1 */
     uint32_t rid;
     uint32_t key;
@@ -41,8 +43,11 @@ enum tlb_side { TLB_DATA, TLB_INST };
 #define ACC_READ  1u
 #define ACC_WRITE 2u
 #define ACC_EXEC  4u
-#define ACC_RSE   8u  /* made by the RSE: uses rsc.pl given as cpl, never deferred */
-#define ACC_NONACCESS 16u /* tpa, probe, fc, tak, lfetch: no access, ISR.na */
+#define ACC_RSE   8u /* made by the RSE: uses rsc.pl given as cpl, never deferred */
+#define ACC_NONACCESS                                                                              \
+    16u               /* tpa, probe, fc, tak, lfetch: no access, ISR.na. Without READ or WRITE     \
+                         (tpa, tak): only the miss faults, not present and NaT page */
+#define ACC_FLUSH 32u /* fc, with READ: keys and the access bit do not count (SDM 3: fc) */
 
 /* In order of SDM 2:5.6 priority within their class. Non-zero values are faults. */
 enum tlb_fault {
@@ -67,17 +72,24 @@ struct tlb_regs {
     uint64_t pkr[TLB_PKR_COUNT];
     uint64_t pta; /* cr.pta */
     uint64_t psr;
+    uint64_t dcr;        /* cr.dcr: its be bit is the byte order of the VHPT */
+    const uint64_t *dbr; /* TLB_DBR_COUNT data breakpoint registers, which stop the walker when
+                            psr.db is 1; NULL: none */
 };
 
 struct tlb_result {
     uint64_t pa;
     uint64_t iha;  /* VHPT address tried, for TLB_VHPT and TLB_MISS */
-    uint64_t itir; /* default ITIR for the faulting address: rr.ps and rr.rid as key field rules say */
+    uint64_t itir; /* default ITIR: rr.ps and rr.rid of va, for TLB_VHPT those of iha */
     uint8_t ma, ps;
     uint8_t rights; /* for the given cpl: ACC_READ|ACC_WRITE|ACC_EXEC that the entry (keys, dirty
                        and access bits included) permits: what a soft TLB may cache */
     uint8_t new_pl; /* privilege level promoted to by an epc page (ar 7) */
-    const struct tlb_entry *entry; /* NULL when physical */
+    bool changed;   /* the walker's insertion removed an older translation: cached copies must go
+                       (set whatever the returned fault) */
+    const struct tlb_entry *entry; /* NULL when physical or missing; else set even on a fault, as
+                                      are pa and the fields above. Valid until the next insertion
+                                      or purge */
 };
 
 struct tlb;
@@ -85,15 +97,17 @@ struct tlb *tlb_new(void);
 void tlb_free(struct tlb *t);
 void tlb_reset(struct tlb *t);
 
-/* Inserts (itr/itc). va is cr.ifa, pte the instruction's operand, itir cr.itir; rid from rr[va{63:61}].
- * 0 or a negative code: -1 Reserved Register/Field fault, -2 Unimplemented Data Address, -3 Machine Check (overlaps a TR).
- * Overlapping TC entries are purged first. slot is the TR number (0..63) of itr. Returns via *changed
- * whether an older translation may have been removed (cached copies must go). */
+/* Inserts (itr/itc). va is cr.ifa, pte the instruction's operand, itir cr.itir; rid from
+ * rr[va{63:61}]. 0 or a negative code: -1 Reserved Register/Field fault, -2 Unimplemented Data
+ * Address, -3 Machine Check (overlaps a TR). Overlapping TC entries are purged first. slot is the
+ * TR number (0..63) of itr. Returns via *changed whether an older translation may have been removed
+ * (cached copies must go). */
 int tlb_insert_tr(struct tlb *t, enum tlb_side side, unsigned slot, uint64_t va, uint64_t pte,
                   uint64_t itir, const struct tlb_regs *r, bool *changed);
 int tlb_insert_tc(struct tlb *t, enum tlb_side side, uint64_t va, uint64_t pte, uint64_t itir,
                   const struct tlb_regs *r, bool *changed);
-/* ptr.i, ptr.d, ptc.l/g/ga (both sides of the TC), ptc.e (everything in the TC). ps is log2 of the purged size. */
+/* ptr.i, ptr.d, ptc.l/g/ga (both sides of the TC), ptc.e (everything in the TC). ps is log2 of the
+ * purged size. */
 void tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid);
 void tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid);
 void tlb_purge_all_tc(struct tlb *t);
@@ -101,8 +115,9 @@ void tlb_purge_all_tc(struct tlb *t);
 /* Finds the entry for a virtual address, TRs first. NULL if none. No side effects. */
 const struct tlb_entry *tlb_find(struct tlb *t, enum tlb_side side, uint64_t va, uint32_t rid);
 
-/* Full translation of a virtual access with VHPT walk, in architected fault order (SDM 2:4.1, 2:5.6).
- * acc: ACC_*; cpl the privilege of the access. The walker reads memory through m and inserts what it finds. */
+/* Full translation of a virtual access with VHPT walk, in architected fault order (SDM 2:4.1,
+ * 2:5.6). acc: ACC_*; cpl the privilege of the access. The walker reads memory through m and
+ * inserts what it finds. */
 enum tlb_fault tlb_translate(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va,
                              unsigned acc, unsigned cpl, struct tlb_result *out);
 
