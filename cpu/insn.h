@@ -48,6 +48,27 @@ enum insn_inc { INC_NONE, INC_REG, INC_IMM };
 #define IF_NEW   0x80  /* added by the Itanium 9300 or later: see cpu model */
 #define IF_NOP   0x100 /* no effect whatever (nop, hint, brp) */
 
+/* Instruction formats (SDM 3:4.2 to 3:4.7). */
+/* clang-format off */
+enum insn_format {
+    FMT_NONE,
+    FMT_A1, FMT_A2, FMT_A3, FMT_A4, FMT_A5, FMT_A6, FMT_A7, FMT_A8, FMT_A9, FMT_A10,
+    FMT_I1, FMT_I2, FMT_I3, FMT_I4, FMT_I5, FMT_I6, FMT_I7, FMT_I8, FMT_I9, FMT_I10,
+    FMT_I11, FMT_I12, FMT_I13, FMT_I14, FMT_I15, FMT_I16, FMT_I17, FMT_I18, FMT_I19, FMT_I20,
+    FMT_I21, FMT_I22, FMT_I23, FMT_I24, FMT_I25, FMT_I26, FMT_I27, FMT_I28, FMT_I29, FMT_I30,
+    FMT_M1, FMT_M2, FMT_M3, FMT_M4, FMT_M5, FMT_M6, FMT_M7, FMT_M8, FMT_M9, FMT_M10,
+    FMT_M11, FMT_M12, FMT_M13, FMT_M14, FMT_M15, FMT_M16, FMT_M17, FMT_M18, FMT_M19, FMT_M20,
+    FMT_M21, FMT_M22, FMT_M23, FMT_M24, FMT_M25, FMT_M26, FMT_M27, FMT_M28, FMT_M29, FMT_M30,
+    FMT_M31, FMT_M32, FMT_M33, FMT_M34, FMT_M35, FMT_M36, FMT_M37, FMT_M38, FMT_M39, FMT_M40,
+    FMT_M41, FMT_M42, FMT_M43, FMT_M44, FMT_M45, FMT_M46, FMT_M47, FMT_M48, FMT_M49, FMT_M50,
+    FMT_M51,
+    FMT_B1, FMT_B2, FMT_B3, FMT_B4, FMT_B5, FMT_B6, FMT_B7, FMT_B8, FMT_B9,
+    FMT_F1, FMT_F2, FMT_F3, FMT_F4, FMT_F5, FMT_F6, FMT_F7, FMT_F8, FMT_F9, FMT_F10,
+    FMT_F11, FMT_F12, FMT_F13, FMT_F14, FMT_F15, FMT_F16,
+    FMT_X1, FMT_X2, FMT_X3, FMT_X4, FMT_X5,
+};
+/* clang-format on */
+
 enum insn_op {
     OP_illegal, /* reserved encoding: Illegal Operation fault if the predicate is true */
     OP_reserved0, /* illegal even when predicated off */
