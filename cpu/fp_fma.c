@@ -1,0 +1,220 @@
+/* Fused multiply-add: fma, fms, fnma and everything the assembler makes of them.
+ *
+ * Parallel forms are in fp_par.c. SDM 3:2 fma, fms, fnma; SDM 1:5.4 for NaNs and exceptions.
+ */
+#include <stddef.h>
+#include "fp_impl.h"
+
+/* A sum of product and addend under construction: 128 bits and 64 more for what was shifted
+ * out, bit 0 of low being sticky. */
+struct wide {
+    fp_u128 hi;
+    uint64_t low;
+};
+
+/* x >> n with the bits shifted out kept in low as far as they fit. */
+static inline struct wide shift_right(fp_u128 x, int32_t n)
+{
+    if (n == 0) {
+        return (struct wide){x, 0};
+    }
+    if (n < 64) {
+        return (struct wide){x >> n, (uint64_t)x << (64 - n)};
+    }
+    if (n < 128) {
+        fp_u128 out = x << (128 - n);
+        return (struct wide){x >> n, (uint64_t)(out >> 64) | ((uint64_t)out != 0)};
+    }
+    if (n < 192) {
+        fp_u128 kept = x >> (n - 128);
+        bool lost = (kept << (n - 128)) != x || (uint64_t)kept != 0;
+        return (struct wide){0, (uint64_t)(kept >> 64) | lost};
+    }
+    return (struct wide){0, x != 0};
+}
+
+static inline int clz128(fp_u128 x)
+{
+    uint64_t h = (uint64_t)(x >> 64);
+    return h ? __builtin_clzll(h) : 64 + __builtin_clzll((uint64_t)x);
+}
+
+/* |big| - |small|, both nonzero difference; normalizes and adjusts the exponent. */
+static inline struct wide subtract(fp_u128 big, struct wide small, int32_t *exp)
+{
+    struct wide w = {big - small.hi - (small.low != 0), 0 - small.low};
+    if (w.hi >> 127) {
+        return w;
+    }
+    if (w.hi == 0) {
+        w.hi = (fp_u128)w.low << 64;
+        w.low = 0;
+        *exp -= 128;
+    }
+    int z = clz128(w.hi);
+    if (z > 0) {
+        w.hi = w.hi << z | (z < 64 ? (fp_u128)(w.low >> (64 - z)) : (fp_u128)w.low << (z - 64));
+        w.low = z < 64 ? w.low << z : 0;
+        *exp -= z;
+    }
+    return w;
+}
+
+static inline struct wide add(fp_u128 big, struct wide small, int32_t *exp)
+{
+    struct wide w = {big + small.hi, small.low};
+    if (w.hi < big) {
+        w.low = w.low >> 1 | (w.low & 1) | (uint64_t)(w.hi & 1) << 63;
+        w.hi = w.hi >> 1 | (fp_u128)1 << 127;
+        (*exp)++;
+    }
+    return w;
+}
+
+/* The finite nonzero cases: product of a and b with sign ps, and an addend c if it is not null. */
+static inline void multiply_add(struct fpout *o, const struct fp_env *e,
+                                const struct fp_format *fmt, struct fp_num a, struct fp_num b,
+                                uint32_t ps, const struct fp_num *c)
+{
+    fp_u128 p = (fp_u128)a.sig * b.sig;
+    int32_t exp = a.exp + b.exp - (int32_t)FP_EXP_BIAS + 1;
+    if (!(p >> 127)) {
+        p <<= 1;
+        exp--;
+    }
+    if (!c) {
+        fp_round(o, e, fmt, ps, exp, (uint64_t)(p >> 64), (uint64_t)p);
+        return;
+    }
+    fp_u128 addend = (fp_u128)c->sig << 64;
+    int32_t delta = exp - c->exp;
+    bool product_bigger = delta > 0 || (delta == 0 && p >= addend);
+    fp_u128 big = product_bigger ? p : addend;
+    struct wide small = product_bigger ? shift_right(addend, delta) : shift_right(p, -delta);
+    uint32_t sign = product_bigger ? ps : c->sign;
+    struct wide w;
+    exp = product_bigger ? exp : c->exp;
+    if (ps == c->sign) {
+        w = add(big, small, &exp);
+    } else {
+        if (delta == 0 && p == addend) {
+            o->r = fp_zero(e->rc == FP_RM ? FP_SIGN : 0);
+            return;
+        }
+        w = subtract(big, small, &exp);
+    }
+    fp_round(o, e, fmt, sign, exp, (uint64_t)(w.hi >> 64), (uint64_t)w.hi | (w.low != 0));
+}
+
+/* A zero product: the addend alone, or a zero whose sign both have a say in. */
+static void zero_product(struct fpout *o, const struct fp_env *e, const struct fp_format *fmt,
+                         uint32_t ps, const struct fpreg *f2, unsigned cc, uint32_t cs)
+{
+    if (!f2) {
+        o->r = fp_zero(ps);
+    } else if (cc & FP_C_NULL) {
+        bool negative = ps == cs ? ps != 0 : e->rc == FP_RM;
+        o->r = fp_zero(negative ? FP_SIGN : 0);
+    } else {
+        struct fp_num c = fp_unpack(f2);
+        fp_round(o, e, fmt, cs, c.exp, c.sig, 0);
+    }
+}
+
+/* NaTVal, unsupported, NaN and infinity operands. The NaN taken is that of f4, then f2, then f3
+ * (SDM 1:5.4.1.2). */
+static void special(struct fpout *o, const struct fp_env *e, const struct fpreg *const f[3],
+                    const unsigned class[3], uint32_t ps, uint32_t cs)
+{
+    static const uint8_t order[3] = {1, 2, 0};
+    unsigned all = class[0] | class[1] | class[2];
+    if (all & FP_C_NAT) {
+        o->r = fp_natval();
+        return;
+    }
+    if (all & FP_C_UNSUPP) {
+        fp_invalid(o, e);
+        return;
+    }
+    if ((all & FP_C_SNAN) && !fp_condition(o, e, FPF_V)) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (class[order[i]] & FP_C_NAN) {
+            o->r = fp_quiet(f[order[i]]);
+            return;
+        }
+    }
+    /* At least one infinity. A pseudo-zero times infinity is infinity (SDM 1:5.1.3). */
+    bool product_inf = ((class[0] | class[1]) & FP_C_INF) != 0;
+    if (product_inf &&
+        (((class[0] | class[1]) & FP_C_ZERO) || ((class[2] & FP_C_INF) && ps != cs))) {
+        fp_invalid(o, e);
+    } else if (fp_check_unorm(o, e, all)) {
+        o->r = fp_inf(product_inf ? ps : cs);
+    }
+}
+
+static void general(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
+                    const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
+                    const struct fp_env *e)
+{
+    const struct fpreg *const f[3] = {f3, f4, f2};
+    const unsigned class[3] = {fp_classify(f3), fp_classify(f4), f2 ? fp_classify(f2) : FP_C_ZERO};
+    unsigned all = class[0] | class[1] | class[2];
+    uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
+    uint32_t cs = f2 ? (f2->exp & FP_SIGN) ^ (neg & FP_NEG_ADD ? FP_SIGN : 0) : 0;
+
+    if (all & FP_C_SPECIAL) {
+        special(o, e, f, class, ps, cs);
+        return;
+    }
+    if (!fp_check_unorm(o, e, all)) {
+        return;
+    }
+    if ((class[0] | class[1]) & FP_C_NULL) {
+        zero_product(o, e, fmt, ps, f2, class[2], cs);
+    } else if (class[2] & FP_C_NULL) {
+        multiply_add(o, e, fmt, fp_unpack(f3), fp_unpack(f4), ps, NULL);
+    } else {
+        struct fp_num c = fp_unpack(f2);
+        c.sign = cs;
+        multiply_add(o, e, fmt, fp_unpack(f3), fp_unpack(f4), ps, &c);
+    }
+}
+
+static inline bool is_norm(const struct fpreg *f)
+{
+    return (f->exp & FP_EXP_MASK) - 1 < FP_EXP_SPEC - 1 && (int64_t)f->sig < 0;
+}
+
+static inline struct fp_num as_num(const struct fpreg *f)
+{
+    return (struct fp_num){f->sig, (int32_t)(f->exp & FP_EXP_MASK), f->exp & FP_SIGN};
+}
+
+void fp_fma_format(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
+                   const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
+                   const struct fp_env *e)
+{
+    fp_clear(o);
+    if (!is_norm(f3) || !is_norm(f4) || (f2 && !is_norm(f2))) {
+        general(o, f3, f4, f2, neg, fmt, e);
+        return;
+    }
+    uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
+    if (!f2) {
+        multiply_add(o, e, fmt, as_num(f3), as_num(f4), ps, NULL);
+        return;
+    }
+    struct fp_num c = as_num(f2);
+    c.sign ^= neg & FP_NEG_ADD ? FP_SIGN : 0;
+    multiply_add(o, e, fmt, as_num(f3), as_num(f4), ps, &c);
+}
+
+void fp_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+            unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
+{
+    struct fp_env e = fp_env_of(fpsr, sf);
+    fp_fma_format(o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
+}
