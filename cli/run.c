@@ -1,0 +1,298 @@
+/* `kittson run`: options of a machine, and its run from start to exit status. */
+#include "cli.h"
+#include "hpvm_map.h"
+#include "log.h"
+#include "machine.h"
+#include "opts.h"
+#include "text.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const char demo_image[], demo_image_end[];
+
+enum {
+    OPT_MEMORY,
+    OPT_CPUS,
+    OPT_CPU,
+    OPT_CPU_MODEL,
+    OPT_MACHINE,
+    OPT_KERNEL,
+    OPT_INITRD,
+    OPT_APPEND,
+    OPT_CONSOLE,
+    OPT_DISPLAY,
+    OPT_UUID,
+    OPT_SERIAL,
+    OPT_DETERMINISTIC,
+    OPT_NO_REBOOT,
+    OPT_STATS,
+    OPT_LOG,
+    OPT_VERBOSE,
+    OPT_LATER,
+};
+
+static const struct opt run_options[] = {
+    {OPT_MEMORY, "memory", 'm', "SIZE", "RAM in bytes or with K, M, G (default 1G)", NULL},
+    {OPT_CPUS, "cpus", 'c', "N", "virtual processors, 1 to 16 (default 1)", NULL},
+    {OPT_KERNEL, "kernel", 0, "FILE", "Linux/ia64 kernel: ELF, or gzip of it", NULL},
+    {OPT_INITRD, "initrd", 0, "FILE", "initial RAM disk", NULL},
+    {OPT_APPEND, "append", 0, "TEXT", "kernel command line", NULL},
+    {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
+    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp", NULL},
+    {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
+    {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
+    {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
+    {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
+    {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
+    {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
+    {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
+    {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
+    {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
+    {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
+    {OPT_LATER, "disk", 0, "FILE", NULL, "the disk boot"},
+    {OPT_LATER, "cdrom", 0, "FILE", NULL, "the disk boot"},
+    {OPT_LATER, "nvram", 0, "FILE", NULL, "the boot manager"},
+    {OPT_LATER, "net", 0, "KIND", NULL, "the network adapter"},
+    {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
+    {OPT_LATER, "monitor", 0, "unix:PATH", NULL, "the monitor"},
+    {OPT_LATER, "trace", 0, "SPEC", NULL, "execution traces"},
+};
+#define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
+
+struct run_args {
+    struct machine_config machine;
+    bool stats;
+};
+
+void run_print_options(FILE *out)
+{
+    opts_print(out, run_options, RUN_OPTIONS);
+}
+
+static int bad(char *why, size_t size, const char *option, const char *value, const char *rule)
+{
+    snprintf(why, size, "%s %s: %s", option, value[0] != '\0' ? value : "(empty)", rule);
+    return -EINVAL;
+}
+
+static int set_memory(struct run_args *a, const char *value, char *why, size_t size)
+{
+    static const char rule[] = "give a size from 64M to 256G, such as 512M or 4G";
+    uint64_t bytes;
+    if (text_parse_size(value, &bytes) != 0)
+        return bad(why, size, "-m", value, rule);
+    if (bytes < HPVM_RAM_MIN || bytes > HPVM_RAM_MAX)
+        return bad(why, size, "-m", value, rule);
+    if (bytes % (1u << 20) != 0)
+        return bad(why, size, "-m", value, "give whole megabytes");
+    a->machine.memory = bytes;
+    return 0;
+}
+
+static int set_cpus(struct run_args *a, const char *value, char *why, size_t size)
+{
+    uint64_t n;
+    if (text_parse_number(value, 1, 16, &n) != 0)
+        return bad(why, size, "-c", value, "give a number of processors from 1 to 16");
+    a->machine.cpus = (unsigned)n;
+    return 0;
+}
+
+static int set_cpu(const char *value, char *why, size_t size)
+{
+    if (strcmp(value, "interp") == 0)
+        return 0;
+    if (strcmp(value, "jit") == 0 || strcmp(value, "lockstep") == 0)
+        return bad(why, size, "--cpu", value,
+                   "comes with the translator, which this version does not have yet");
+    return bad(why, size, "--cpu", value, "the choice is interp");
+}
+
+static int set_model(struct run_args *a, const char *value, char *why, size_t size)
+{
+    static const char *const names[] = {
+        [CPU_MADISON] = "madison", [CPU_MONTECITO] = "montecito", [CPU_POULSON] = "poulson"};
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            a->machine.model = (enum cpu_model)i;
+            return 0;
+        }
+    }
+    return bad(why, size, "--cpu-model", value, "the choice is madison, montecito or poulson");
+}
+
+/* Options with one legal value today and others announced. */
+static int set_only(const char *option, const char *value, const char *legal, const char *later,
+                    char *why, size_t size)
+{
+    char rule[96];
+    if (strcmp(value, legal) == 0)
+        return 0;
+    snprintf(rule, sizeof rule, "the choice is %s; others come with %s", legal, later);
+    return bad(why, size, option, value, rule);
+}
+
+static int set_console(struct run_args *a, const char *value, char *why, size_t size)
+{
+    bool path = strncmp(value, "unix:", 5) == 0 || strncmp(value, "file:", 5) == 0;
+    if (strcmp(value, "stdio") != 0 && !(path && value[5] != '\0'))
+        return bad(why, size, "--console", value, "give stdio, unix:PATH or file:PATH");
+    a->machine.console = value;
+    return 0;
+}
+
+static int set_serial(struct run_args *a, const char *value, char *why, size_t size)
+{
+    size_t length = strlen(value);
+    for (size_t i = 0; i < length; i++)
+        if (value[i] <= ' ' || value[i] > '~')
+            return bad(why, size, "--serial", value, "give printable characters without blanks");
+    if (length == 0 || length > 32)
+        return bad(why, size, "--serial", value, "give 1 to 32 characters");
+    a->machine.serial = value;
+    return 0;
+}
+
+static int set_text(const char **field, const char *option, const char *value, char *why,
+                    size_t size)
+{
+    if (value[0] == '\0')
+        return bad(why, size, option, value, "give the name of a file");
+    *field = value;
+    return 0;
+}
+
+static int set_log(const char *value, char *why, size_t size)
+{
+    int err = log_set_file(value);
+    return err == 0 ? 0 : bad(why, size, "--log", value, strerror(-err));
+}
+
+static int set_flag(struct run_args *a, int id)
+{
+    switch (id) {
+    case OPT_DETERMINISTIC:
+        a->machine.deterministic = true;
+        break;
+    case OPT_NO_REBOOT:
+        a->machine.no_reboot = true;
+        break;
+    case OPT_STATS:
+        a->stats = true;
+        break;
+    default: /* OPT_VERBOSE */
+        log_set_level(log_get_level() < LOG_INFO ? LOG_INFO : LOG_DEBUG);
+        break;
+    }
+    return 0;
+}
+
+static int set_option(void *opaque, const struct opt *o, const char *v, char *why, size_t size)
+{
+    struct run_args *a = opaque;
+    switch (o->id) {
+    case OPTS_OPERAND:
+        snprintf(why, size, "run takes no argument %s: name a kernel with --kernel", v);
+        return -EINVAL;
+    case OPT_MEMORY:
+        return set_memory(a, v, why, size);
+    case OPT_CPUS:
+        return set_cpus(a, v, why, size);
+    case OPT_CPU:
+        return set_cpu(v, why, size);
+    case OPT_CPU_MODEL:
+        return set_model(a, v, why, size);
+    case OPT_MACHINE:
+        return set_only("--machine", v, "hpvm", "later machines", why, size);
+    case OPT_DISPLAY:
+        return set_only("--display", v, "none", "the graphics adapter", why, size);
+    case OPT_KERNEL:
+        return set_text(&a->machine.kernel, "--kernel", v, why, size);
+    case OPT_INITRD:
+        return set_text(&a->machine.initrd, "--initrd", v, why, size);
+    case OPT_APPEND:
+        a->machine.append = v;
+        return 0;
+    case OPT_CONSOLE:
+        return set_console(a, v, why, size);
+    case OPT_UUID:
+        if (text_parse_uuid(v, a->machine.uuid) != 0)
+            return bad(why, size, "--uuid", v, "give 8-4-4-4-12 hexadecimal digits");
+        return 0;
+    case OPT_SERIAL:
+        return set_serial(a, v, why, size);
+    case OPT_LOG:
+        return set_log(v, why, size);
+    default:
+        return set_flag(a, o->id);
+    }
+}
+
+static int check(const struct run_args *a, char *why, size_t size)
+{
+    const struct machine_config *c = &a->machine;
+    if (c->kernel == NULL && c->initrd != NULL) {
+        snprintf(why, size, "--initrd %s: an initial RAM disk needs --kernel", c->initrd);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static struct machine *running; /* for the signal handler */
+
+static void on_signal(int number)
+{
+    if (running != NULL)
+        machine_quit(running, number);
+}
+
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction sa = {.sa_handler = on_signal};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_machine(struct run_args *a)
+{
+    char why[512] = "";
+    struct machine *m;
+    int err = machine_new(&a->machine, &m, why, sizeof why);
+    if (err != 0) {
+        log_error("%s", why[0] != '\0' ? why : strerror(-err));
+        return CLI_USAGE;
+    }
+    running = m;
+    catch_signals();
+    enum machine_end end = machine_run(m, why, sizeof why);
+    running = NULL;
+    if (a->stats)
+        machine_print_stats(m, stderr);
+    machine_free(m);
+    if (end == MACHINE_POWERED_OFF)
+        return CLI_OK;
+    log_error("%s", why);
+    return CLI_FAILED;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_args a = {
+        .machine = {.memory = 1ull << 30, .cpus = 1, .model = CPU_MONTECITO, .console = "stdio"}};
+    char why[512] = "";
+    if (opts_parse(run_options, RUN_OPTIONS, argc, argv, set_option, &a, why, sizeof why) != 0 ||
+        check(&a, why, sizeof why) != 0) {
+        log_error("%s", why);
+        return CLI_USAGE;
+    }
+    if (a.machine.kernel == NULL) {
+        a.machine.image = demo_image;
+        a.machine.image_size = (size_t)(demo_image_end - demo_image);
+    }
+    return run_machine(&a);
+}
