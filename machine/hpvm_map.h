@@ -1,31 +1,64 @@
-/* Where the devices of the HPVM board are and which interrupt input each has. The board passes
- * these numbers to the firmware, which publishes them (ACPI, PCDP, memory map). RAM, firmware
- * RAM, the processor interrupt block and the I/O port space are in efi/firmware.h.
+/* Where things are in the physical address space of the HPVM board, and which interrupt input
+ * each device has. The one list of numbers that the board, the firmware tables (memory map,
+ * ACPI, PCDP) and the tests share.
  *
  * Only constants: no code, no state.
  */
 #ifndef KITTSON_MACHINE_HPVM_MAP_H
 #define KITTSON_MACHINE_HPVM_MAP_H
 
-#define HPVM_RAM_MIN (64ull << 20)
-#define HPVM_RAM_MAX (256ull << 30)
+/* RAM: low memory up to 2 GB with a hole for VGA, the rest from 4 GB up, firmware RAM just below
+ * 4 GB (layout of Integrity VM A.03.00). */
+#define HPVM_LOW_RAM_END  0x80000000ull
+#define HPVM_VGA_HOLE     0x000a0000ull
+#define HPVM_VGA_HOLE_END 0x00100000ull
+#define HPVM_HIGH_RAM     0x100000000ull
+#define HPVM_RAM_MIN      (64ull << 20)
+#define HPVM_RAM_MAX      (256ull << 30)
 
+#define HPVM_FW_RAM      0xffaa0000ull
+#define HPVM_FW_RAM_SIZE 0x15000ull
+#define HPVM_FW_SAL      0xffaa0000ull /* 4 KB: SAL and EFI entry stubs */
+#define HPVM_FW_ESI      0xffaa1000ull /* 4 KB */
+#define HPVM_FW_PAL      0xffaa4000ull /* 4 KB, PAL_CODE */
+#define HPVM_FW_MINSTATE 0xffaa5000ull /* 1 KB */
+
+/* Devices. */
+#define HPVM_PIB          0xfee00000ull /* processor interrupt block (local SAPIC messages) */
+#define HPVM_PIB_SIZE     0x200000ull
 #define HPVM_IOSAPIC      0xfec00000ull
 #define HPVM_IOSAPIC_SIZE 0x1000ull
 #define HPVM_IOSAPIC_GSI  0 /* first global system interrupt */
 #define HPVM_IOSAPIC_PINS 64
 
-#define HPVM_UART       0xff5e0000ull /* com1, one byte per register, where HP boards have it */
+#define HPVM_UART       0xff5e0000ull /* com1, one byte per register */
 #define HPVM_UART_SIZE  8ull
 #define HPVM_UART_GSI   4 /* level, active low */
 #define HPVM_UART_CLOCK 1843200
 
-#define HPVM_PM      0xff5c0000ull /* ACPI fixed hardware */
-#define HPVM_SCI_GSI 9             /* level, active low */
+/* Sparse I/O port space: port p is at base + ((p >> 2) << 12) + (p & 0xfff). */
+#define HPVM_IOPORT      0x00000ffffc000000ull
+#define HPVM_IOPORT_SIZE 0x4000000ull
 
-/* Montecito counts ITC at a quarter of its core clock. */
-#define HPVM_BUS_HZ 200000000ull
-#define HPVM_ITC_HZ 400000000ull
-#define HPVM_CPU_HZ 1600000000ull
+/* ACPI fixed hardware, in I/O ports. */
+#define HPVM_SCI_GSI     9      /* level, active low */
+#define HPVM_PM1_EVT     0x1000 /* 4 bytes: status, enable */
+#define HPVM_PM1_CNT     0x1004 /* 2 bytes */
+#define HPVM_PM_TMR      0x1008 /* 4 bytes */
+#define HPVM_PM_PORTS    0x1000 /* the block as one range of ports */
+#define HPVM_PM_SIZE     16
+#define HPVM_S5_SLP_TYP  5
+#define HPVM_RESET_PORT  0xcf9
+#define HPVM_RESET_VALUE 6
+
+/* Time. Montecito counts ITC at a quarter of its core clock; the firmware reports
+ * base frequency and ratios with these values. */
+#define HPVM_BASE_HZ 200000000ull
+#define HPVM_ITC_HZ  400000000ull
+
+#define HPVM_MAX_CPUS 16
+/* LID of vCPU n: id n, eid 0, as HP boards number them (0x0000, 0x0100, ...). */
+#define HPVM_LID(n)    ((unsigned long long)(n) << 24)
+#define HPVM_AP_VECTOR 0xff /* wakes a processor parked in the SAL rendezvous */
 
 #endif
