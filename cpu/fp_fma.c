@@ -3,6 +3,7 @@
  * Parallel forms are in fp_par.c. SDM 3:2 fma, fms, fnma; SDM 1:5.4 for NaNs and exceptions.
  */
 #include <stddef.h>
+#include <string.h>
 #include "fp_impl.h"
 
 /* A sum of product and addend under construction: 128 bits and 64 more for what was shifted
@@ -212,9 +213,114 @@ void fp_fma_format(struct fpout *o, const struct fpreg *f3, const struct fpreg *
     multiply_add(o, e, fmt, as_num(f3), as_num(f4), ps, &c);
 }
 
+#if defined(__x86_64__)
+/* The host's own fma gives the significand where nothing but the sticky inexact flag could come
+ * out: rounding to nearest, inexact disabled and already flagged, operands and result in the
+ * normal range of the host's type. A result just at the smallest normal number may have been
+ * tiny before rounding and is left to the exact path. */
+static inline bool as_double(const struct fpreg *f, double *d)
+{
+    uint32_t e = f->exp & FP_EXP_MASK;
+    uint64_t bits = fp_to_double(f);
+    memcpy(d, &bits, sizeof bits);
+    return ((e - 0xfc01u <= 0x7fdu && (int64_t)f->sig < 0) || (e | f->sig) == 0) &&
+           !(f->sig & 0x7ff);
+}
+
+static inline bool as_float(const struct fpreg *f, float *s)
+{
+    uint32_t e = f->exp & FP_EXP_MASK;
+    uint32_t bits = fp_to_single(f);
+    memcpy(s, &bits, sizeof bits);
+    return ((e - 0xff81u <= 0xfdu && (int64_t)f->sig < 0) || (e | f->sig) == 0) &&
+           !(f->sig & 0xffffffffffull);
+}
+
+__attribute__((target("fma"))) static bool host_double(struct fpout *o, const struct fpreg *f3,
+                                                       const struct fpreg *f4,
+                                                       const struct fpreg *f2, unsigned neg)
+{
+    double a, b, c = 0;
+    if (!as_double(f3, &a) || !as_double(f4, &b) || (f2 && !as_double(f2, &c))) {
+        return false;
+    }
+    double r = __builtin_fma(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
+    uint64_t bits;
+    memcpy(&bits, &r, sizeof bits);
+    uint32_t e = bits >> 52 & 0x7ff;
+    if (e - 2 > 0x7fcu) {
+        return false;
+    }
+    o->r.sig = FP_INT_BIT | bits << 11;
+    o->r.exp = (e + 0xfc00) | (uint32_t)(bits >> 63) << 17;
+    return true;
+}
+
+__attribute__((target("fma"))) static bool host_single(struct fpout *o, const struct fpreg *f3,
+                                                       const struct fpreg *f4,
+                                                       const struct fpreg *f2, unsigned neg)
+{
+    float a, b, c = 0;
+    if (!as_float(f3, &a) || !as_float(f4, &b) || (f2 && !as_float(f2, &c))) {
+        return false;
+    }
+    float r = __builtin_fmaf(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
+    uint32_t bits;
+    memcpy(&bits, &r, sizeof bits);
+    uint32_t e = bits >> 23 & 0xff;
+    if (e - 2 > 0xfcu) {
+        return false;
+    }
+    o->r.sig = FP_INT_BIT | (uint64_t)(bits & 0x7fffff) << 40;
+    o->r.exp = (e + 0xff80) | bits >> 31 << 17;
+    return true;
+}
+
+static bool host_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
+                     const struct fpreg *f2, unsigned neg, bool single)
+{
+    *o = (struct fpout){0};
+    return single ? host_single(o, f3, f4, f2, neg) : host_double(o, f3, f4, f2, neg);
+}
+
+static inline bool host_has_fma(void)
+{
+    return __builtin_cpu_supports("fma");
+}
+#else
+static bool host_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
+                     const struct fpreg *f2, unsigned neg, bool single)
+{
+    (void)o, (void)f3, (void)f4, (void)f2, (void)neg, (void)single;
+    return false;
+}
+
+static inline bool host_has_fma(void)
+{
+    return false;
+}
+#endif
+
+/* Whether the host's fma may be tried: see as_double. */
+static inline bool try_host(uint64_t fpsr, unsigned sf, enum fp_pc pc)
+{
+    const unsigned rc = 3u << FPSR_SF_RC_SHIFT, inexact = FPF_I << 7;
+    const unsigned extended = 1u << FPSR_SF_PC_SHIFT; /* pc 1 and 3 */
+    unsigned c = (unsigned)(fpsr >> FPSR_SF_SHIFT(sf));
+    return (c & (rc | inexact)) == inexact && (pc != FP_PC_DYN || !(c & extended)) &&
+           ((fpsr & FPF_I) || (sf != 0 && (c & FPSR_SF_TD))) && host_has_fma();
+}
+
 void fp_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
             unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
 {
+    if (try_host(fpsr, sf, pc)) {
+        unsigned sfpc = (unsigned)(fpsr >> (FPSR_SF_SHIFT(sf) + FPSR_SF_PC_SHIFT)) & 3;
+        bool single = pc == FP_PC_DYN ? sfpc == 0 : pc == FP_PC_S;
+        if (host_fma(o, f3, f4, f2, neg, single)) {
+            return;
+        }
+    }
     struct fp_env e = fp_env_of(fpsr, sf);
     fp_fma_format(o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
 }
