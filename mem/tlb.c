@@ -389,3 +389,10 @@ void tlb_purge_all_tc(struct tlb *t)
         s->cursor = 0;
     }
 }
+
+const struct tlb_entry *tlb_tr(const struct tlb *t, enum tlb_side side, unsigned slot)
+{
+    const struct side *s = &t->side[side];
+
+    return slot < TLB_TR_COUNT && (s->tr_valid >> slot & 1) ? &s->slots[slot].e : NULL;
+}

@@ -121,6 +121,9 @@ const struct tlb_entry *tlb_find(struct tlb *t, enum tlb_side side, uint64_t va,
 enum tlb_fault tlb_translate(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va,
                              unsigned acc, unsigned cpl, struct tlb_result *out);
 
+/* The translation in register `slot` of a side, or NULL if it holds none. */
+const struct tlb_entry *tlb_tr(const struct tlb *t, enum tlb_side side, unsigned slot);
+
 /* thash and ttag (SDM 3: thash, ttag; 2:4.1.6, 2:4.1.7). */
 uint64_t tlb_thash(const struct tlb_regs *r, uint64_t va);
 uint64_t tlb_ttag(const struct tlb_regs *r, uint64_t va);
