@@ -1,0 +1,162 @@
+"""A kittson process with its console on a Unix socket, for end-to-end tests and benchmarks.
+
+Every wait has a deadline and ends when the text arrives or the process ends: no fixed sleeps.
+"""
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = os.environ.get("KITTSON_SOURCE") or os.path.dirname(
+    os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.environ.get("KITTSON") or os.path.join(SOURCE, "build", "bin", "kittson")
+SHARED = os.environ.get("KITTSON_SHARED") or os.path.join(SOURCE, "..", "shared")
+SKIPPED = 77
+
+
+def need(*paths):
+    """Ends as skipped when a file below ../shared is missing; returns the full paths."""
+    full = [os.path.join(SHARED, p) for p in paths]
+    for p in full:
+        if not os.path.exists(p):
+            print("skipped: %s is not there (set KITTSON_SHARED)" % p)
+            sys.exit(SKIPPED)
+    return full
+
+
+class GuestError(Exception):
+    pass
+
+
+class Guest:
+    def __init__(self, *options, log=None):
+        self.dir = tempfile.TemporaryDirectory(prefix="kittson-")
+        self.path = os.path.join(self.dir.name, "console")
+        self.text = ""  # everything the guest printed
+        self.seen = 0   # how much of it expect() has consumed
+        self.log = log
+        self.sock = None
+        self.errors = open(os.path.join(self.dir.name, "stderr"), "w+")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [PROGRAM, "run", "--console", "unix:" + self.path, *options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.sock:
+            self.sock.close()
+        self.errors.close()
+        self.dir.cleanup()
+
+    def stderr(self):
+        with open(self.errors.name) as f:
+            return f.read()
+
+    def fail(self, what):
+        tail = self.text[-2000:]
+        raise GuestError("%s\n--- stderr\n%s--- end of the console\n%s" %
+                         (what, self.stderr(), tail))
+
+    def connect(self, seconds=20):
+        end = time.monotonic() + seconds
+        while True:
+            self.sock = socket.socket(socket.AF_UNIX)
+            try:
+                self.sock.connect(self.path)
+                return self
+            except OSError:
+                self.sock.close()
+                self.sock = None
+            if self.process.poll() is not None:
+                self.fail("the process ended with status %d" % self.process.returncode)
+            if time.monotonic() > end:
+                self.fail("no console socket after %d s" % seconds)
+            # Nothing announces a socket in the file system; look again shortly.
+            select.select([], [], [], 0.02)
+
+    def pump(self, seconds):
+        """Takes in what the guest prints within this time; False at the end of the stream."""
+        ready, _, _ = select.select([self.sock], [], [], max(0, seconds))
+        if not ready:
+            return True
+        try:
+            data = self.sock.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            return False
+        text = data.decode("utf-8", "replace")
+        self.text += text
+        if self.log:
+            self.log.write(text)
+            self.log.flush()
+        return True
+
+    def expect(self, pattern, seconds):
+        """Waits until the pattern appears in new output; returns the match."""
+        expression = re.compile(pattern)
+        end = time.monotonic() + seconds
+        while True:
+            match = expression.search(self.text, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            left = end - time.monotonic()
+            if left <= 0:
+                self.fail("%r did not appear within %d s" % (pattern, seconds))
+            if not self.pump(left):
+                match = expression.search(self.text, self.seen)
+                if not match:
+                    self.fail("the console closed while waiting for %r" % pattern)
+
+    def send(self, text):
+        self.sock.sendall(text.encode())
+
+    def command(self, line, seconds):
+        """Runs a shell command in the guest; returns what it printed."""
+        number = len(self.text)
+        # The quotes keep the echo of the typed line from looking like the marks.
+        self.send("echo BEGIN''-%d; %s; echo END''-%d\n" % (number, line, number))
+        self.expect(r"BEGIN-%d\r?\n" % number, seconds)
+        start = self.seen
+        match = self.expect(r"END-%d\r?\n" % number, seconds)
+        return self.text[start:match.start()].replace("\r", "").strip("\n")
+
+    def wait(self, seconds):
+        """Exit status of the process; the console is drained meanwhile."""
+        end = time.monotonic() + seconds
+        open_ = self.sock is not None
+        while self.process.poll() is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                self.fail("still running after %d s" % seconds)
+            if open_:
+                open_ = self.pump(min(left, 0.2))
+            else:
+                try:
+                    self.process.wait(left)
+                except subprocess.TimeoutExpired:
+                    pass
+        while open_ and self.pump(0):
+            if not select.select([self.sock], [], [], 0)[0]:
+                break
+        return self.process.returncode
+
+
+def main(test):
+    """Runs a test function; failures are printed with the guest's last words."""
+    try:
+        test()
+    except GuestError as e:
+        print("FAILED: %s" % e)
+        sys.exit(1)
