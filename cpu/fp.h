@@ -104,23 +104,23 @@ static inline uint64_t fpsr_add_flags(uint64_t fpsr, unsigned sf, unsigned flags
 #define FP_NEG_ADD  2u /* fms */
 enum fp_pc { FP_PC_DYN, FP_PC_S, FP_PC_D };
 
-void fp_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-            unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf);
-void fp_pma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-            unsigned neg, uint64_t fpsr, unsigned sf);
+struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                    unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf);
+struct fpout fp_pma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                    unsigned neg, uint64_t fpsr, unsigned sf);
 
 /* Compares and selections. fp_pcmp: FP_CMP_NOT inverts the relation. */
 enum fp_rel { FP_EQ, FP_LT, FP_LE, FP_UNORD, FP_CMP_NOT };
 enum fp_minmax { FP_MIN, FP_MAX, FP_AMIN, FP_AMAX };
 
-void fp_cmp(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, enum fp_rel rel,
-            uint64_t fpsr, unsigned sf);
-void fp_pcmp(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, unsigned rel,
-             uint64_t fpsr, unsigned sf);
-void fp_select_minmax(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3,
-                      enum fp_minmax op, uint64_t fpsr, unsigned sf);
-void fp_pminmax(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
-                uint64_t fpsr, unsigned sf);
+struct fpout fp_cmp(const struct fpreg *f2, const struct fpreg *f3, enum fp_rel rel, uint64_t fpsr,
+                    unsigned sf);
+struct fpout fp_pcmp(const struct fpreg *f2, const struct fpreg *f3, unsigned rel, uint64_t fpsr,
+                     unsigned sf);
+struct fpout fp_select_minmax(const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
+                              uint64_t fpsr, unsigned sf);
+struct fpout fp_pminmax(const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
+                        uint64_t fpsr, unsigned sf);
 
 /* fclass mask bits (fclass9, SDM 3:2 fclass). */
 #define FPC_POS  0x001u
@@ -139,21 +139,18 @@ bool fp_class(const struct fpreg *f2, unsigned mask);
 /* Conversions. flags: FP_CVT_*. */
 #define FP_CVT_UNSIGNED 1u
 #define FP_CVT_TRUNC    2u
-void fp_cvt_fx(struct fpout *o, const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf);
-void fp_pcvt_fx(struct fpout *o, const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf);
+struct fpout fp_cvt_fx(const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf);
+struct fpout fp_pcvt_fx(const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf);
 struct fpreg fp_cvt_xf(const struct fpreg *f2);
 
 /* Approximations, and the exact operations their software assistance needs. Quotient and root
  * are rounded as the status field says for an instruction without completer. */
-void fp_rcpa(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-             unsigned sf);
-void fp_rsqrta(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
-void fp_prcpa(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-              unsigned sf);
-void fp_prsqrta(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
-void fp_div(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-            unsigned sf);
-void fp_sqrt(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_rcpa(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_rsqrta(const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_prcpa(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_prsqrta(const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_div(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf);
+struct fpout fp_sqrt(const struct fpreg *f3, uint64_t fpsr, unsigned sf);
 
 /* Integer multiply-add of significands (SDM 3:2 xma). */
 enum fp_xma { FP_XMA_L, FP_XMA_H, FP_XMA_HU };
@@ -252,8 +249,10 @@ static inline struct fpreg fp_from_exp(uint64_t r)
     return (struct fpreg){FP_INT_BIT, (uint32_t)r & (FP_SIGN | FP_EXP_MASK), 0};
 }
 
-/* fsetc: new FPSR; false if it has a reserved value (Reserved Register/Field fault). */
-bool fp_setc(uint64_t *fpsr, unsigned sf, unsigned amask, unsigned omask);
+/* fsetc: the new FPSR, or FPSR_RESERVED if it would have a reserved value (Reserved Register/Field
+ * fault). */
+#define FPSR_RESERVED (~0ull)
+uint64_t fp_setc(uint64_t fpsr, unsigned sf, unsigned amask, unsigned omask);
 static inline uint64_t fp_clrf(uint64_t fpsr, unsigned sf)
 {
     return fpsr & ~((uint64_t)0x3f << (FPSR_SF_SHIFT(sf) + 7));

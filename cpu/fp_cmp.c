@@ -75,11 +75,13 @@ void fp_cmp_env(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3,
     o->p2 = !o->p1;
 }
 
-void fp_cmp(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, enum fp_rel rel,
-            uint64_t fpsr, unsigned sf)
+struct fpout fp_cmp(const struct fpreg *f2, const struct fpreg *f3, enum fp_rel rel, uint64_t fpsr,
+                    unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    fp_cmp_env(o, f2, f3, rel, &e);
+    fp_cmp_env(&o, f2, f3, rel, &e);
+    return o;
 }
 
 /* The result is one of the operands unchanged; f3 if one is a NaN or both are equal. */
@@ -114,11 +116,13 @@ void fp_minmax_env(struct fpout *o, const struct fpreg *f2, const struct fpreg *
     o->r = take2 ? *f2 : *f3;
 }
 
-void fp_select_minmax(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3,
-                      enum fp_minmax op, uint64_t fpsr, unsigned sf)
+struct fpout fp_select_minmax(const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
+                              uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    fp_minmax_env(o, f2, f3, op, &e);
+    fp_minmax_env(&o, f2, f3, op, &e);
+    return o;
 }
 
 bool fp_class(const struct fpreg *f2, unsigned mask)

@@ -75,15 +75,17 @@ void fp_to_int(struct fpout *o, const struct fpreg *f, unsigned bits, unsigned h
     }
 }
 
-void fp_cvt_fx(struct fpout *o, const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf)
+struct fpout fp_cvt_fx(const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
     if (fp_is_natval(f2)) {
-        fp_clear(o);
-        o->r = fp_natval();
-        return;
+        fp_clear(&o);
+        o.r = fp_natval();
+        return o;
     }
-    fp_to_int(o, f2, 64, how, &e);
+    fp_to_int(&o, f2, 64, how, &e);
+    return o;
 }
 
 struct fpreg fp_cvt_xf(const struct fpreg *f2)

@@ -311,16 +311,18 @@ static inline bool try_host(uint64_t fpsr, unsigned sf, enum fp_pc pc)
            ((fpsr & FPF_I) || (sf != 0 && (c & FPSR_SF_TD))) && host_has_fma();
 }
 
-void fp_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-            unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
+struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                    unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     if (try_host(fpsr, sf, pc)) {
         unsigned sfpc = (unsigned)(fpsr >> (FPSR_SF_SHIFT(sf) + FPSR_SF_PC_SHIFT)) & 3;
         bool single = pc == FP_PC_DYN ? sfpc == 0 : pc == FP_PC_S;
-        if (host_fma(o, f3, f4, f2, neg, single)) {
-            return;
+        if (host_fma(&o, f3, f4, f2, neg, single)) {
+            return o;
         }
     }
     struct fp_env e = fp_env_of(fpsr, sf);
-    fp_fma_format(o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
+    fp_fma_format(&o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
+    return o;
 }

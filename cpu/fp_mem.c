@@ -122,14 +122,13 @@ struct fpreg fp_bitselect(const struct fpreg *f3, const struct fpreg *f4, const 
 
 /* The controls come from sf0 whatever field is set. sf0's trap disable bit and precision control
  * 1 are reserved. */
-bool fp_setc(uint64_t *fpsr, unsigned sf, unsigned amask, unsigned omask)
+uint64_t fp_setc(uint64_t fpsr, unsigned sf, unsigned amask, unsigned omask)
 {
-    unsigned sf0 = (unsigned)(*fpsr >> FPSR_SF_SHIFT(0)) & FPSR_SF_CONTROLS;
+    unsigned sf0 = (unsigned)(fpsr >> FPSR_SF_SHIFT(0)) & FPSR_SF_CONTROLS;
     unsigned c = (sf0 & amask) | omask;
     if ((c >> FPSR_SF_PC_SHIFT & 3) == 1 || (sf == 0 && (c & FPSR_SF_TD))) {
-        return false;
+        return FPSR_RESERVED;
     }
-    *fpsr &= ~((uint64_t)FPSR_SF_CONTROLS << FPSR_SF_SHIFT(sf));
-    *fpsr |= (uint64_t)(c & FPSR_SF_CONTROLS) << FPSR_SF_SHIFT(sf);
-    return true;
+    fpsr &= ~((uint64_t)FPSR_SF_CONTROLS << FPSR_SF_SHIFT(sf));
+    return fpsr | (uint64_t)(c & FPSR_SF_CONTROLS) << FPSR_SF_SHIFT(sf);
 }

@@ -44,12 +44,13 @@ static bool natval_result(struct fpout *o, bool is_nat)
     return is_nat;
 }
 
-void fp_pma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-            unsigned neg, uint64_t fpsr, unsigned sf)
+struct fpout fp_pma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                    unsigned neg, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f3) || fp_is_natval(f4) || (f2 && fp_is_natval(f2)))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f3) || fp_is_natval(f4) || (f2 && fp_is_natval(f2)))) {
+        return o;
     }
     struct halves a = split(f3), b = split(f4), c = {0};
     if (f2) {
@@ -58,49 +59,56 @@ void fp_pma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4, con
     struct fpout hi, lo;
     fp_fma_format(&hi, &a.hi, &b.hi, f2 ? &c.hi : NULL, neg, &fp_format_parallel, &e);
     fp_fma_format(&lo, &a.lo, &b.lo, f2 ? &c.lo : NULL, neg, &fp_format_parallel, &e);
-    join_singles(o, &hi, &lo);
+    join_singles(&o, &hi, &lo);
+    return o;
 }
 
-void fp_pcmp(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, unsigned rel,
-             uint64_t fpsr, unsigned sf)
+struct fpout fp_pcmp(const struct fpreg *f2, const struct fpreg *f3, unsigned rel, uint64_t fpsr,
+                     unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f2) || fp_is_natval(f3))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f2) || fp_is_natval(f3))) {
+        return o;
     }
     struct halves a = split(f2), b = split(f3);
     struct fpout hi, lo;
     bool invert = (rel & FP_CMP_NOT) != 0;
     fp_cmp_env(&hi, &a.hi, &b.hi, rel & 3, &e);
     fp_cmp_env(&lo, &a.lo, &b.lo, rel & 3, &e);
-    join(o, &hi, &lo, hi.p1 != invert ? 0xffffffffu : 0, lo.p1 != invert ? 0xffffffffu : 0);
+    join(&o, &hi, &lo, hi.p1 != invert ? 0xffffffffu : 0, lo.p1 != invert ? 0xffffffffu : 0);
+    return o;
 }
 
-void fp_pminmax(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
-                uint64_t fpsr, unsigned sf)
+struct fpout fp_pminmax(const struct fpreg *f2, const struct fpreg *f3, enum fp_minmax op,
+                        uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f2) || fp_is_natval(f3))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f2) || fp_is_natval(f3))) {
+        return o;
     }
     struct halves a = split(f2), b = split(f3);
     struct fpout hi, lo;
     fp_minmax_env(&hi, &a.hi, &b.hi, op, &e);
     fp_minmax_env(&lo, &a.lo, &b.lo, op, &e);
-    join_singles(o, &hi, &lo);
+    join_singles(&o, &hi, &lo);
+    return o;
 }
 
-void fp_pcvt_fx(struct fpout *o, const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf)
+struct fpout fp_pcvt_fx(const struct fpreg *f2, unsigned how, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f2))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f2))) {
+        return o;
     }
     struct halves a = split(f2);
     struct fpout hi, lo;
     fp_to_int(&hi, &a.hi, 32, how, &e);
     fp_to_int(&lo, &a.lo, 32, how, &e);
-    join(o, &hi, &lo, (uint32_t)hi.r.sig, (uint32_t)lo.r.sig);
+    join(&o, &hi, &lo, (uint32_t)hi.r.sig, (uint32_t)lo.r.sig);
+    return o;
 }
 
 /* The reciprocal of one half. Unlike the scalar form there is no software assistance: out of
@@ -125,19 +133,20 @@ static void half_rcpa(struct fpout *o, const struct fpreg *f2, const struct fpre
     }
 }
 
-void fp_prcpa(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-              unsigned sf)
+struct fpout fp_prcpa(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f2) || fp_is_natval(f3))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f2) || fp_is_natval(f3))) {
+        return o;
     }
     struct halves a = split(f2), b = split(f3);
     struct fpout hi, lo;
     half_rcpa(&hi, &a.hi, &b.hi, &e);
     half_rcpa(&lo, &a.lo, &b.lo, &e);
-    join_singles(o, &hi, &lo);
-    o->p2 = hi.p2 && lo.p2;
+    join_singles(&o, &hi, &lo);
+    o.p2 = hi.p2 && lo.p2;
+    return o;
 }
 
 static void half_rsqrta(struct fpout *o, const struct fpreg *f3, const struct fp_env *e)
@@ -160,16 +169,18 @@ static void half_rsqrta(struct fpout *o, const struct fpreg *f3, const struct fp
     }
 }
 
-void fp_prsqrta(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
+struct fpout fp_prsqrta(const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
-    if (natval_result(o, fp_is_natval(f3))) {
-        return;
+    if (natval_result(&o, fp_is_natval(f3))) {
+        return o;
     }
     struct halves a = split(f3);
     struct fpout hi, lo;
     half_rsqrta(&hi, &a.hi, &e);
     half_rsqrta(&lo, &a.lo, &e);
-    join_singles(o, &hi, &lo);
-    o->p2 = hi.p2 && lo.p2;
+    join_singles(&o, &hi, &lo);
+    o.p2 = hi.p2 && lo.p2;
+    return o;
 }

@@ -115,25 +115,26 @@ static bool rcpa_limits(const struct fp_num *n, const struct fp_num *d)
     return d->exp <= 0 || d->exp >= 2 * bias - 2 || est <= 2 - bias || est >= bias || n->exp <= 64;
 }
 
-void fp_rcpa(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-             unsigned sf)
+struct fpout fp_rcpa(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
     if (fp_is_natval(f2) || fp_is_natval(f3)) {
-        fp_clear(o);
-        o->r = fp_natval();
-        return;
+        fp_clear(&o);
+        o.r = fp_natval();
+        return o;
     }
-    if (!fp_rcpa_special(o, f2, f3, &e)) {
-        return;
+    if (!fp_rcpa_special(&o, f2, f3, &e)) {
+        return o;
     }
     struct fp_num n = fp_unpack(f2), d = fp_unpack(f3);
     if (rcpa_limits(&n, &d)) {
-        o->fault = FPX_SWA;
-    } else if (fp_check_unorm(o, &e, fp_classify(f2) | fp_classify(f3))) {
-        o->r = fp_ieee_recip(&d);
-        o->p2 = true;
+        o.fault = FPX_SWA;
+    } else if (fp_check_unorm(&o, &e, fp_classify(f2) | fp_classify(f3))) {
+        o.r = fp_ieee_recip(&d);
+        o.p2 = true;
     }
+    return o;
 }
 
 bool fp_rsqrta_valid(struct fpout *o, const struct fpreg *f3, unsigned c, const struct fp_env *e)
@@ -180,34 +181,36 @@ static bool root_special(struct fpout *o, const struct fpreg *f3, unsigned c,
     return true;
 }
 
-void fp_rsqrta(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
+struct fpout fp_rsqrta(const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
     unsigned c = fp_classify(f3);
-    if (!root_special(o, f3, c, &e)) {
-        return;
+    if (!root_special(&o, f3, c, &e)) {
+        return o;
     }
     struct fp_num n = fp_unpack(f3);
     if (n.exp <= 64) {
-        o->fault = FPX_SWA;
-    } else if (fp_check_unorm(o, &e, c)) {
-        o->r = fp_ieee_recip_sqrt(&n);
-        o->p2 = true;
+        o.fault = FPX_SWA;
+    } else if (fp_check_unorm(&o, &e, c)) {
+        o.r = fp_ieee_recip_sqrt(&n);
+        o.p2 = true;
     }
+    return o;
 }
 
-void fp_div(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr,
-            unsigned sf)
+struct fpout fp_div(const struct fpreg *f2, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
     if (fp_is_natval(f2) || fp_is_natval(f3)) {
-        fp_clear(o);
-        o->r = fp_natval();
-        return;
+        fp_clear(&o);
+        o.r = fp_natval();
+        return o;
     }
-    if (!fp_rcpa_special(o, f2, f3, &e) ||
-        !fp_check_unorm(o, &e, fp_classify(f2) | fp_classify(f3))) {
-        return;
+    if (!fp_rcpa_special(&o, f2, f3, &e) ||
+        !fp_check_unorm(&o, &e, fp_classify(f2) | fp_classify(f3))) {
+        return o;
     }
     struct fp_num n = fp_unpack(f2), d = fp_unpack(f3);
     bool below_one = n.sig < d.sig;
@@ -216,7 +219,8 @@ void fp_div(struct fpout *o, const struct fpreg *f2, const struct fpreg *f3, uin
     uint64_t q = (uint64_t)(num / d.sig);
     fp_u128 rem = num % d.sig << 64;
     uint64_t rest = (uint64_t)(rem / d.sig) | (rem % d.sig != 0);
-    fp_round(o, &e, fp_format_of(&e, FP_PC_DYN), n.sign ^ d.sign, exp, q, rest);
+    fp_round(&o, &e, fp_format_of(&e, FP_PC_DYN), n.sign ^ d.sign, exp, q, rest);
+    return o;
 }
 
 static uint64_t integer_root(fp_u128 m)
@@ -231,12 +235,13 @@ static uint64_t integer_root(fp_u128 m)
     return root;
 }
 
-void fp_sqrt(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf)
+struct fpout fp_sqrt(const struct fpreg *f3, uint64_t fpsr, unsigned sf)
 {
+    struct fpout o;
     struct fp_env e = fp_env_of(fpsr, sf);
     unsigned c = fp_classify(f3);
-    if (!root_special(o, f3, c, &e) || !fp_check_unorm(o, &e, c)) {
-        return;
+    if (!root_special(&o, f3, c, &e) || !fp_check_unorm(&o, &e, c)) {
+        return o;
     }
     struct fp_num n = fp_unpack(f3);
     int32_t x = n.exp - (int32_t)FP_EXP_BIAS;
@@ -245,5 +250,6 @@ void fp_sqrt(struct fpout *o, const struct fpreg *f3, uint64_t fpsr, unsigned sf
     fp_u128 rem = m - (fp_u128)root * root;
     /* (root + 1/2)^2 is root^2 + root + 1/4: the fraction is above one half if rem > root. */
     uint64_t rest = rem > root ? FP_INT_BIT | 1 : rem != 0;
-    fp_round(o, &e, fp_format_of(&e, FP_PC_DYN), 0, (x >> 1) + (int32_t)FP_EXP_BIAS, root, rest);
+    fp_round(&o, &e, fp_format_of(&e, FP_PC_DYN), 0, (x >> 1) + (int32_t)FP_EXP_BIAS, root, rest);
+    return o;
 }
