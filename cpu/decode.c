@@ -112,6 +112,7 @@ const struct operand_kind insn_operands[] = {
     {"imm9b", SHOW_DEC, INTO_IMM, true, .piece = {{6, 7}, {27, 1}, {36, 1}}},  /* stores */
     {"imm14", SHOW_DEC, INTO_IMM, true, .piece = {{13, 7}, {27, 6}, {36, 1}}},
     {"imm16", SHOW_DEC, INTO_IMM, .piece = {{6, 4}, {12, 11}, {36, 1}}},
+    {"imm19", SHOW_DEC, INTO_IMM, .piece = {{6, 4}, {12, 14}, {36, 1}}}, /* hint.m */
     {"imm21", SHOW_HEX, INTO_IMM, .piece = {{6, 20}, {36, 1}}},
     {"imm22", SHOW_DEC, INTO_IMM, true, .piece = {{13, 7}, {27, 9}, {22, 5}, {36, 1}}},
     {"imm24", SHOW_HEX, INTO_IMM, .piece = {{6, 21}, {31, 2}, {36, 1}}},
