@@ -1,0 +1,143 @@
+/* The physical memory map; see memmap.h. Layout: machine/hpvm_map.h. */
+#include "memmap.h"
+
+#include <errno.h>
+#include <string.h>
+#include "hpvm_map.h"
+#include "layout.h"
+
+/* Firmware RAM and devices, by address. RAM the kernel manages comes from the configured size.
+ * The PAL page stands alone in its 16 MB granule with other firmware: systems map a granule
+ * around it with one instruction translation register. */
+static const struct memmap_entry fixed[] = {
+    {HPVM_IOSAPIC, HPVM_IOSAPIC_SIZE, EFI_ATTR_UC, EFI_MMIO},
+    {HPVM_PIB, HPVM_PIB_SIZE, EFI_ATTR_UC, EFI_MMIO},
+    {HPVM_UART & ~(EFI_PAGE - 1), EFI_PAGE, EFI_ATTR_UC, EFI_MMIO},
+    {FW_STUBS, FW_STUBS_SIZE, EFI_ATTR_WB | EFI_ATTR_RUNTIME, EFI_RUNTIME_CODE},
+    {FW_DATA, FW_DATA_SIZE, EFI_ATTR_WB | EFI_ATTR_RUNTIME, EFI_RUNTIME_DATA},
+    {FW_PAL, FW_PAL_SIZE, EFI_ATTR_WB | EFI_ATTR_RUNTIME, EFI_PAL_CODE},
+    {FW_DATA2, FW_DATA2_SIZE, EFI_ATTR_WB | EFI_ATTR_RUNTIME, EFI_RUNTIME_DATA},
+    {FW_ACPI, FW_ACPI_SIZE, EFI_ATTR_WB, EFI_ACPI_RECLAIM},
+    {FW_NVS, FW_NVS_SIZE, EFI_ATTR_WB, EFI_ACPI_NVS},
+    {HPVM_IOPORT, HPVM_IOPORT_SIZE, EFI_ATTR_UC | EFI_ATTR_RUNTIME, EFI_MMIO_PORTS},
+};
+
+unsigned efi_ram_ranges(uint64_t memory, struct efi_range out[EFI_MAX_RAM_RANGES])
+{
+    uint64_t low = memory < HPVM_LOW_RAM_END ? memory : HPVM_LOW_RAM_END;
+    unsigned n = 0;
+
+    low &= ~(EFI_PAGE - 1);
+    memory &= ~(EFI_PAGE - 1);
+    if (low > HPVM_VGA_HOLE_END) {
+        out[n++] = (struct efi_range){0, HPVM_VGA_HOLE};
+        out[n++] = (struct efi_range){HPVM_VGA_HOLE_END, low - HPVM_VGA_HOLE_END};
+    } else {
+        out[n++] = (struct efi_range){0, low < HPVM_VGA_HOLE ? low : HPVM_VGA_HOLE};
+    }
+    out[n++] = (struct efi_range){HPVM_FW_RAM, HPVM_FW_RAM_SIZE};
+    if (memory > low)
+        out[n++] = (struct efi_range){HPVM_HIGH_RAM, memory - low};
+    return n;
+}
+
+static void insert(struct memmap *map, unsigned at, struct memmap_entry e)
+{
+    memmove(&map->e[at + 1], &map->e[at], (map->n - at) * sizeof(map->e[0]));
+    map->e[at] = e;
+    map->n++;
+}
+
+static void add_sorted(struct memmap *map, struct memmap_entry e)
+{
+    unsigned at = 0;
+
+    while (at < map->n && map->e[at].start < e.start)
+        at++;
+    insert(map, at, e);
+}
+
+void memmap_init(struct memmap *map, uint64_t memory)
+{
+    struct efi_range ram[EFI_MAX_RAM_RANGES];
+    unsigned n = efi_ram_ranges(memory, ram);
+
+    map->n = 0;
+    for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        add_sorted(map, fixed[i]);
+    for (unsigned i = 0; i < n; i++)
+        if (ram[i].start != HPVM_FW_RAM)
+            add_sorted(map, (struct memmap_entry){ram[i].start, ram[i].size, EFI_ATTR_WB,
+                                                  EFI_CONVENTIONAL});
+}
+
+const struct memmap_entry *memmap_find(const struct memmap *map, uint64_t addr)
+{
+    for (unsigned i = 0; i < map->n; i++)
+        if (addr >= map->e[i].start && addr - map->e[i].start < map->e[i].size)
+            return &map->e[i];
+    return NULL;
+}
+
+int memmap_claim(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
+{
+    uint64_t end;
+    struct memmap_entry *e, whole;
+    unsigned at;
+
+    if (size == 0 || start + size < start || start + size > UINT64_MAX - EFI_PAGE)
+        return -EINVAL;
+    end = (start + size + EFI_PAGE - 1) & ~(EFI_PAGE - 1);
+    start &= ~(EFI_PAGE - 1);
+    e = (struct memmap_entry *)memmap_find(map, start);
+    if (!e || e->type != EFI_CONVENTIONAL || end - e->start > e->size)
+        return -ENOMEM;
+    if (map->n + 2 > MEMMAP_MAX)
+        return -ENOSPC;
+    whole = *e;
+    at = (unsigned)(e - map->e);
+    *e = (struct memmap_entry){start, end - start, whole.attr, type};
+    if (end < whole.start + whole.size)
+        insert(map, at + 1,
+               (struct memmap_entry){end, whole.start + whole.size - end, whole.attr, whole.type});
+    if (start > whole.start)
+        insert(map, at,
+               (struct memmap_entry){whole.start, start - whole.start, whole.attr, whole.type});
+    return 0;
+}
+
+uint64_t memmap_find_high(const struct memmap *map, uint64_t size, uint64_t align, uint64_t limit)
+{
+    if (align < EFI_PAGE)
+        align = EFI_PAGE;
+    if (size == 0)
+        return 0;
+    for (unsigned i = map->n; i-- > 0;) {
+        const struct memmap_entry *e = &map->e[i];
+        uint64_t end = e->start + e->size, at;
+
+        if (end > limit)
+            end = limit;
+        if (e->type != EFI_CONVENTIONAL || end < e->start || end - e->start < size)
+            continue;
+        at = (end - size) & ~(align - 1);
+        if (at >= e->start && at != 0)
+            return at;
+    }
+    return 0;
+}
+
+void memmap_write_efi(const struct memmap *map, struct blob *b)
+{
+    for (unsigned i = 0; i < map->n; i++) {
+        const struct memmap_entry *e = &map->e[i];
+
+        blob_u32(b, e->type);
+        blob_u32(b, 0);
+        blob_u64(b, e->start);
+        blob_u64(b, 0); /* virtual address: the system's to fill in */
+        blob_u64(b, e->size / EFI_PAGE);
+        blob_u64(b, e->attr);
+        blob_zero(b, EFI_DESC_SIZE - 40);
+    }
+}
