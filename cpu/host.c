@@ -1,0 +1,36 @@
+/* What the machine around a CPU tells it and asks of it: code pages shared with other CPUs, time
+ * spent halted, figures for --stats. */
+#include <inttypes.h>
+#include "block.h"
+#include "interp.h"
+
+void cpu_code_changed(struct cpu *c, uint64_t page)
+{
+    block_invalidate_page(c, page);
+}
+
+void cpu_watch_page(struct cpu *c, uint64_t page)
+{
+    stlb_protect_page(c, page);
+}
+
+void cpu_skip_ticks(struct cpu *c, uint64_t ticks)
+{
+    c->itc_offset += ticks;
+}
+
+static unsigned entries_in_use(const struct softtlb *t)
+{
+    unsigned n = 0;
+
+    for (unsigned x = 0; x < STLB_CONTEXTS; x++)
+        for (unsigned k = 0; k < STLB_ENTRIES; k++)
+            n += t->ctx[x][k].rtag != STLB_INVALID || t->ctx[x][k].wtag != STLB_INVALID;
+    return n;
+}
+
+void cpu_print_stats(const struct cpu *c, FILE *out)
+{
+    fprintf(out, "  soft TLB: %u of %u entries in use\n", entries_in_use(c->stlb),
+            STLB_CONTEXTS * STLB_ENTRIES);
+}

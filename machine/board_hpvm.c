@@ -1,0 +1,225 @@
+/* The HPVM board: which devices there are, where they are, and how their lines are wired. The one
+ * place that knows; addresses and inputs are listed in hpvm_map.h. */
+#include "acpi_pm.h"
+#include "console.h"
+#include "ioport.h"
+#include "iosapic.h"
+#include "log.h"
+#include "machine_impl.h"
+#include "sapic_block.h"
+#include "uart16550.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct board {
+    struct machine *machine;
+    struct console *console;
+    struct iosapic *iosapic;
+    struct sapic_block pib;
+    struct uart *uart;
+    struct acpi_pm *pm;
+    struct ioport_space *ports;
+    bool quit;
+};
+
+/* --- interrupt messages --- */
+
+static struct cpu *cpu_by_lid(struct machine *m, unsigned id, unsigned eid)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        uint64_t lid = m->cpu[i]->cr[CR_LID];
+        if ((lid >> 24 & 0xff) == id && (lid >> 16 & 0xff) == eid)
+            return m->cpu[i];
+    }
+    return NULL;
+}
+
+/* SDM 2:5.8.4.1. Redirection hints are ignored: the named processor is as good as any. */
+static void deliver(void *opaque, unsigned id, unsigned eid, unsigned mode, unsigned vector)
+{
+    struct cpu *c = cpu_by_lid(opaque, id, eid);
+    if (c == NULL) {
+        if (log_once("no processor", id << 8 | eid))
+            log_info("interrupt %#x for id %#x eid %#x: no such processor", vector, id, eid);
+        return;
+    }
+    switch (mode) {
+    case SAPIC_FIXED:
+    case SAPIC_LOWEST:
+        cpu_post_interrupt(c, vector);
+        break;
+    case SAPIC_NMI:
+        cpu_post_interrupt(c, 2);
+        break;
+    case SAPIC_EXTINT:
+        cpu_post_interrupt(c, 0);
+        break;
+    case SAPIC_INIT:
+        cpu_post_init(c);
+        break;
+    default: /* PMI goes to firmware, which has nothing to do; the rest is reserved */
+        if (log_once("delivery mode", mode))
+            log_info("interrupt message with delivery mode %u ignored", mode);
+        break;
+    }
+}
+
+static void deliver_ipi(void *opaque, unsigned id, unsigned eid, bool redirect, unsigned mode,
+                        unsigned vector)
+{
+    (void)redirect;
+    deliver(opaque, id, eid, mode, vector);
+}
+
+/* --- console and UART --- */
+
+static void transmit(void *opaque, uint8_t byte)
+{
+    struct board *b = opaque;
+    if (b->console != NULL)
+        console_put(b->console, byte);
+}
+
+static unsigned room(void *opaque)
+{
+    struct board *b = opaque;
+    return uart_room(b->uart);
+}
+
+static void input(void *opaque, uint8_t byte)
+{
+    struct board *b = opaque;
+    struct machine *m = b->machine;
+    if (m->config.deterministic)
+        log_debug("console input %#04x at tick %llu", byte, (unsigned long long)m->ticks);
+    uart_receive(b->uart, byte);
+}
+
+static void quit(void *opaque)
+{
+    struct board *b = opaque;
+    b->quit = true;
+}
+
+static int open_console(struct board *b, const char *spec, char *why, size_t size)
+{
+    struct console_handlers handlers = {.opaque = b, .room = room, .input = input, .quit = quit};
+    int err = console_open(spec, &b->console, why, size);
+    if (err == 0)
+        console_set_handlers(b->console, &handlers);
+    return err;
+}
+
+/* --- composition --- */
+
+static int make_devices(struct board *b)
+{
+    struct machine *m = b->machine;
+    b->pib = (struct sapic_block){.opaque = m, .ipi = deliver_ipi};
+    b->iosapic = iosapic_new(HPVM_IOSAPIC_PINS, deliver, m);
+    b->ports = ioport_new();
+    if (b->iosapic == NULL || b->ports == NULL)
+        return -ENOMEM;
+    struct uart_config uart = {.irq = iosapic_line(b->iosapic, HPVM_UART_GSI - HPVM_IOSAPIC_GSI),
+                               .opaque = b,
+                               .transmit = transmit};
+    struct acpi_pm_config pm = {.sci = iosapic_line(b->iosapic, HPVM_SCI_GSI - HPVM_IOSAPIC_GSI),
+                                .opaque = m,
+                                .now_ns = machine_now_ns,
+                                .power_off = machine_power_off,
+                                .reset = machine_reset,
+                                .s5_slp_typ = HPVM_S5_SLP_TYP,
+                                .reset_value = HPVM_RESET_VALUE,
+                                .timer_32bit = true};
+    b->uart = uart_new(&uart);
+    b->pm = acpi_pm_new(&pm);
+    return b->uart != NULL && b->pm != NULL ? 0 : -ENOMEM;
+}
+
+static int place_devices(struct board *b)
+{
+    const struct {
+        uint64_t addr, size;
+        void *device;
+        mem_read_fn *read;
+        mem_write_fn *write;
+    } ranges[] = {
+        {HPVM_IOSAPIC, HPVM_IOSAPIC_SIZE, b->iosapic, iosapic_read, iosapic_write},
+        {HPVM_PIB, HPVM_PIB_SIZE, &b->pib, sapic_block_read, sapic_block_write},
+        {HPVM_UART, HPVM_UART_SIZE, b->uart, uart_read, uart_write},
+        {HPVM_IOPORT, HPVM_IOPORT_SIZE, b->ports, ioport_read, ioport_write},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        int err = mem_add_device(b->machine->mem, ranges[i].addr, ranges[i].size, ranges[i].device,
+                                 ranges[i].read, ranges[i].write);
+        if (err != 0)
+            return err;
+    }
+    int err = ioport_add(b->ports, HPVM_PM_PORTS, HPVM_PM_SIZE, b->pm, acpi_pm_read, acpi_pm_write);
+    if (err == 0)
+        err = ioport_add(b->ports, HPVM_RESET_PORT, 1, b->pm, acpi_reset_read, acpi_reset_write);
+    return err;
+}
+
+int board_new(struct machine *m, char *why, size_t size)
+{
+    struct board *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return -ENOMEM;
+    m->board = b;
+    b->machine = m;
+    int err = make_devices(b);
+    if (err == 0)
+        err = place_devices(b);
+    if (err != 0) {
+        snprintf(why, size, "the board cannot be put together: %s", strerror(-err));
+        return err;
+    }
+    return open_console(b, m->config.console, why, size);
+}
+
+void board_free(struct board *b)
+{
+    if (b == NULL)
+        return;
+    if (b->console != NULL)
+        console_close(b->console);
+    acpi_pm_free(b->pm);
+    uart_free(b->uart);
+    iosapic_free(b->iosapic);
+    ioport_free(b->ports);
+    free(b);
+}
+
+void board_reset(struct board *b)
+{
+    iosapic_reset(b->iosapic);
+    uart_reset(b->uart);
+    acpi_pm_reset(b->pm);
+}
+
+void board_poll(struct board *b)
+{
+    console_poll(b->console);
+    acpi_pm_poll(b->pm);
+}
+
+uint64_t board_due_ns(struct board *b)
+{
+    uint64_t due = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);
+    if (due == UINT64_MAX)
+        return UINT64_MAX;
+    return due > now ? due - now : 0;
+}
+
+unsigned board_poll_fds(struct board *b, struct pollfd *fds)
+{
+    return console_poll_fds(b->console, fds);
+}
+
+bool board_quit_requested(struct board *b)
+{
+    return b->quit;
+}

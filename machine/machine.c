@@ -1,0 +1,249 @@
+/* Building a machine: RAM, firmware, processors, board; and starting it over after a reset. */
+#define _GNU_SOURCE /* memfd_create */
+#include "machine_impl.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t host_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t ticks_to_ns(uint64_t ticks)
+{
+    return (uint64_t)((unsigned __int128)ticks * 1000000000ull / HPVM_ITC_HZ);
+}
+
+uint64_t machine_now_ns(void *machine)
+{
+    const struct machine *m = machine;
+    uint64_t ticks = m->ticks;
+    if (!m->config.deterministic)
+        return host_ns() - m->start_ns;
+    if (m->current != NULL)
+        ticks += cpu_icount(m->current) - m->turn_icount + m->turn_waited;
+    return ticks_to_ns(ticks);
+}
+
+/* Both callbacks run inside a processor's turn, which then ends. */
+static void request(struct machine *m, enum machine_request r)
+{
+    m->request = r;
+    if (m->current != NULL)
+        m->current->stop = true;
+}
+
+void machine_power_off(void *machine)
+{
+    request(machine, REQUEST_POWER_OFF);
+}
+
+void machine_reset(void *machine)
+{
+    request(machine, REQUEST_RESET);
+}
+
+/* --- hooks of the processors --- */
+
+static void on_firmware(void *opaque, struct cpu *c, uint64_t imm)
+{
+    struct machine *m = opaque;
+    firmware_call(m->firmware, c, imm);
+}
+
+static void on_purge(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid)
+{
+    struct machine *m = opaque;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (m->cpu[i] != from)
+            cpu_remote_purge(m->cpu[i], va, ps, rid);
+}
+
+static void on_code_page(void *opaque, uint64_t page)
+{
+    struct machine *m = opaque;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_watch_page(m->cpu[i], page);
+}
+
+static void on_code_changed(void *opaque, uint64_t page)
+{
+    struct machine *m = opaque;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (m->cpu[i] != NULL)
+            cpu_code_changed(m->cpu[i], page);
+}
+
+/* --- parts --- */
+
+static int add_ram(struct machine *m, char *why, size_t size)
+{
+    struct efi_range ranges[EFI_MAX_RAM_RANGES];
+    unsigned n = efi_ram_ranges(m->config.memory, ranges);
+    for (unsigned i = 0; i < n; i++) {
+        int err = mem_add_ram(m->mem, ranges[i].start, ranges[i].size);
+        if (err != 0) {
+            snprintf(why, size, "-m %lluM: the host has not that much memory (%s)",
+                     (unsigned long long)(m->config.memory >> 20), strerror(-err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int add_cpus(struct machine *m)
+{
+    struct cpu_hooks hooks = {.opaque = m,
+                              .firmware = on_firmware,
+                              .now_ns = machine_now_ns,
+                              .code_page = on_code_page,
+                              .ptc_global = on_purge};
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        m->cpu[i] = cpu_new(i, m->config.model, m->mem);
+        if (m->cpu[i] == NULL)
+            return -ENOMEM;
+        cpu_set_hooks(m->cpu[i], &hooks);
+        m->cpu[i]->deterministic = m->config.deterministic;
+        m->cpu[i]->itc_hz = HPVM_ITC_HZ;
+    }
+    mem_set_code_hook(m->mem, on_code_changed, m);
+    return 0;
+}
+
+static int add_firmware(struct machine *m, char *why, size_t size)
+{
+    int err = 0;
+    struct firmware_config config = {.cpus = m->config.cpus,
+                                     .model = m->config.model,
+                                     .memory = m->config.memory,
+                                     .itc_hz = HPVM_ITC_HZ,
+                                     .bus_hz = HPVM_BASE_HZ,
+                                     .serial = m->config.serial,
+                                     .opaque = m,
+                                     .power_off = machine_power_off,
+                                     .reset = machine_reset};
+    memcpy(config.uuid, m->config.uuid, sizeof config.uuid);
+    m->firmware = firmware_new(m->mem, &config, &err);
+    if (m->firmware == NULL)
+        snprintf(why, size, "the firmware cannot be set up: %s", strerror(-err));
+    return err;
+}
+
+/* The firmware loads kernels by name; an embedded one gets a name through a memory file. */
+static int boot(struct machine *m, char *why, size_t size)
+{
+    const struct machine_config *c = &m->config;
+    const char *kernel = c->kernel;
+    char name[32];
+    int fd = -1, err;
+    if (kernel == NULL) {
+        fd = memfd_create("demo guest", MFD_CLOEXEC);
+        if (fd < 0 || write(fd, c->image, c->image_size) != (ssize_t)c->image_size) {
+            snprintf(why, size, "the demo guest cannot be unpacked: %s", strerror(errno));
+            err = -errno;
+            goto out;
+        }
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        kernel = name;
+    }
+    err = firmware_boot_linux(m->firmware, m->cpu[0], kernel, c->initrd, c->append, why, size);
+out:
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+/* From power-on or reset to the kernel's first instruction. */
+int machine_start(struct machine *m, char *why, size_t size)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        cpu_reset(m->cpu[i]);
+        m->cpu[i]->stop = false;
+        firmware_attach_cpu(m->firmware, m->cpu[i]);
+    }
+    m->cpu[0]->running = true;
+    return boot(m, why, size);
+}
+
+int machine_restart(struct machine *m, char *why, size_t size)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        m->icount_before += cpu_icount(m->cpu[i]);
+    m->resets++;
+    m->request = REQUEST_NONE;
+    board_reset(m->board);
+    int err = firmware_reset(m->firmware);
+    if (err != 0) {
+        snprintf(why, size, "the firmware cannot be set up again: %s", strerror(-err));
+        return err;
+    }
+    return machine_start(m, why, size);
+}
+
+static int build(struct machine *m, char *why, size_t size)
+{
+    m->mem = mem_new();
+    m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (m->mem == NULL || m->wake_fd < 0)
+        return -ENOMEM;
+    int err = add_ram(m, why, size);
+    if (err == 0)
+        err = add_firmware(m, why, size);
+    if (err == 0)
+        err = add_cpus(m);
+    if (err == 0)
+        err = machine_start(m, why, size); /* before the console: bad files leave it alone */
+    if (err == 0)
+        err = board_new(m, why, size);
+    return err;
+}
+
+int machine_new(const struct machine_config *config, struct machine **out, char *why, size_t size)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    why[0] = '\0';
+    if (m == NULL)
+        return -ENOMEM;
+    m->config = *config;
+    m->wake_fd = -1;
+    m->start_ns = host_ns();
+    int err = build(m, why, size);
+    if (err != 0) {
+        machine_free(m);
+        return err;
+    }
+    *out = m;
+    return 0;
+}
+
+void machine_free(struct machine *m)
+{
+    if (m == NULL)
+        return;
+    board_free(m->board);
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_free(m->cpu[i]);
+    firmware_free(m->firmware);
+    mem_free(m->mem);
+    if (m->wake_fd >= 0)
+        close(m->wake_fd);
+    free(m);
+}
+
+void machine_quit(struct machine *m, int signal)
+{
+    uint64_t one = 1;
+    m->signal = signal;
+    /* Only wakes the loop if it sleeps; a full counter means that it is awake. */
+    if (write(m->wake_fd, &one, sizeof one) < 0)
+        return;
+}

@@ -1,0 +1,61 @@
+/* The insides of a machine, shared by the board and the run loop. Private to machine/. */
+#ifndef KITTSON_MACHINE_MACHINE_IMPL_H
+#define KITTSON_MACHINE_MACHINE_IMPL_H
+
+#include <poll.h>
+#include <signal.h>
+#include "firmware.h"
+#include "hpvm_map.h"
+#include "machine.h"
+#include "mem.h"
+
+struct board;
+
+enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET };
+
+struct machine {
+    struct machine_config config;
+    struct mem *mem;
+    struct firmware *firmware;
+    struct cpu *cpu[HPVM_MAX_CPUS];
+    struct board *board;
+    struct cpu *current; /* the one having its turn, NULL between turns */
+    /* What ends or interrupts the run; see run.c. */
+    enum machine_request request;
+    volatile sig_atomic_t signal; /* 0 or what ended the run */
+    int wake_fd;                  /* readable once signal is set */
+    /* Time. Deterministic: ticks is where all processors' clocks stand at the start of a round. */
+    uint64_t start_ns;
+    uint64_t ticks;
+    uint64_t turn_icount; /* the current one's instruction count at the start of its turn */
+    uint64_t turn_waited; /* ticks of this round it has spent halted */
+    uint64_t ahead[HPVM_MAX_CPUS]; /* ticks beyond the end of its last turn */
+    /* Figures. */
+    uint64_t rounds, idle_ns, resets;
+    uint64_t icount_before; /* instructions before the last reset */
+};
+
+/* Machine time in nanoseconds since the start: the host's or the instructions'. */
+uint64_t machine_now_ns(void *machine);
+void machine_power_off(void *machine);
+void machine_reset(void *machine);
+
+/* From power-on to the kernel's first instruction, and again after a reset. */
+int machine_start(struct machine *m, char *why, size_t size);
+int machine_restart(struct machine *m, char *why, size_t size);
+
+/* The board: devices of the machine. */
+int board_new(struct machine *m, char *why, size_t size);
+void board_free(struct board *b);
+void board_reset(struct board *b);
+/* Moves characters between console and UART and looks at the devices' timers. */
+void board_poll(struct board *b);
+/* Nanoseconds until a device wants board_poll, UINT64_MAX when none does. */
+uint64_t board_due_ns(struct board *b);
+/* What to poll(2) for: at most BOARD_MAX_FDS entries, none when nothing can come from outside. */
+#define BOARD_MAX_FDS 2
+unsigned board_poll_fds(struct board *b, struct pollfd *fds);
+/* The user asked to end the process from the console. */
+bool board_quit_requested(struct board *b);
+
+#endif

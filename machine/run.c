@@ -1,0 +1,254 @@
+/* The run loop: all processors take turns on this thread in fixed rounds, devices are looked at in
+ * between, and when every processor is halted the host sleeps until the next timer or input.
+ *
+ * Deterministic runs: one tick of time is one instruction slot. Each round lets every clock
+ * advance by the same number of ticks, spent on instructions or halted; when all are halted time
+ * jumps to the next timer. Devices are looked at between rounds only, so what comes in from
+ * outside takes effect at a tick that a recording can name.
+ */
+#define _GNU_SOURCE /* ppoll */
+#include "machine_impl.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+/* Instruction slots of a turn: long enough to make the loop's work vanish, short enough that
+ * processors waiting for each other do not wait long. */
+#define TURN_ALONE  50000
+#define TURN_SHARED 10000
+/* While processors run, devices are looked at this often. */
+#define POLL_NS 500000
+/* The longest sleep and the longest jump; nothing depends on it. */
+#define LONGEST_NS    1000000000ull
+#define LONGEST_TICKS HPVM_ITC_HZ
+
+/* A halted processor goes on when an interrupt is deliverable, even one that came before. */
+static bool ready(struct cpu *c)
+{
+    cpu_check_timer(c);
+    if (c->halted && (c->init_pending || cpu_interrupt_pending(c)))
+        c->halted = false;
+    return !c->halted;
+}
+
+static bool ended(const struct machine *m)
+{
+    return m->request != REQUEST_NONE || m->signal != 0;
+}
+
+/* --- turns --- */
+
+static void take_turn(struct machine *m, struct cpu *c, uint64_t slots)
+{
+    m->current = c;
+    cpu_run(c, slots);
+    m->current = NULL;
+}
+
+static bool round_host_time(struct machine *m)
+{
+    uint64_t slots = m->config.cpus == 1 ? TURN_ALONE : TURN_SHARED;
+    bool any = false;
+    for (unsigned i = 0; i < m->config.cpus && !ended(m); i++) {
+        if (!ready(m->cpu[i]))
+            continue;
+        take_turn(m, m->cpu[i], slots);
+        any = true;
+    }
+    return any;
+}
+
+/* One processor's share of a deterministic round: `slots` ticks. An instruction that goes beyond
+ * the end (interruptions cost slots too) shortens its next turn. */
+static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
+{
+    struct cpu *c = m->cpu[n];
+    uint64_t used = m->ahead[n];
+    m->turn_waited = used;
+    m->turn_icount = cpu_icount(c);
+    while (used < slots && !ended(m)) {
+        if (ready(c)) {
+            take_turn(m, c, slots - used);
+            used = cpu_icount(c) - m->turn_icount + m->turn_waited;
+            continue;
+        }
+        uint64_t due = cpu_timer_due_ticks(c);
+        uint64_t skip = due < slots - used ? due : slots - used;
+        cpu_skip_ticks(c, skip);
+        m->turn_waited += skip;
+        used += skip;
+    }
+    m->ahead[n] = used > slots ? used - slots : 0;
+}
+
+static bool all_halted(struct machine *m)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (ready(m->cpu[i]))
+            return false;
+    return true;
+}
+
+static uint64_t next_timer_ticks(const struct machine *m)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        uint64_t due = cpu_timer_due_ticks(m->cpu[i]);
+        least = due < least ? due : least;
+    }
+    return least;
+}
+
+static bool round_deterministic(struct machine *m)
+{
+    uint64_t slots = m->config.cpus == 1 ? TURN_ALONE : TURN_SHARED;
+    if (all_halted(m))
+        return false;
+    for (unsigned i = 0; i < m->config.cpus && !ended(m); i++)
+        turn_by_ticks(m, i, slots);
+    m->ticks += slots;
+    return true;
+}
+
+/* --- nothing to execute --- */
+
+static uint64_t next_event_ns(struct machine *m)
+{
+    uint64_t least = board_due_ns(m->board);
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        uint64_t due = cpu_timer_due_ns(m->cpu[i]);
+        least = due < least ? due : least;
+    }
+    return least;
+}
+
+/* Sleeps until input, a signal, or so many nanoseconds have passed. */
+static void sleep_until_input(struct machine *m, uint64_t ns)
+{
+    struct pollfd fds[1 + BOARD_MAX_FDS] = {{.fd = m->wake_fd, .events = POLLIN}};
+    unsigned n = 1 + board_poll_fds(m->board, fds + 1);
+    struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    uint64_t before = machine_now_ns(m);
+    ppoll(fds, n, &ts, NULL);
+    m->idle_ns += machine_now_ns(m) - before;
+}
+
+static bool input_possible(struct machine *m)
+{
+    struct pollfd fds[BOARD_MAX_FDS];
+    return board_poll_fds(m->board, fds) > 0;
+}
+
+/* False when nothing will ever happen again. */
+static bool wait_host_time(struct machine *m)
+{
+    uint64_t due = next_event_ns(m);
+    if (due == UINT64_MAX && !input_possible(m))
+        return false;
+    if (due > 0)
+        sleep_until_input(m, due < LONGEST_NS ? due : LONGEST_NS);
+    return true;
+}
+
+static uint64_t board_due_ticks(struct machine *m)
+{
+    uint64_t ns = board_due_ns(m->board);
+    if (ns == UINT64_MAX)
+        return UINT64_MAX;
+    return (uint64_t)((unsigned __int128)ns * HPVM_ITC_HZ / 1000000000ull) + 1;
+}
+
+static bool wait_deterministic(struct machine *m)
+{
+    uint64_t due = next_timer_ticks(m), board = board_due_ticks(m);
+    due = board < due ? board : due;
+    if (due == UINT64_MAX) {
+        if (!input_possible(m))
+            return false;
+        sleep_until_input(m, LONGEST_NS); /* time stands still */
+        return true;
+    }
+    due = due < LONGEST_TICKS ? due : LONGEST_TICKS;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_skip_ticks(m->cpu[i], due);
+    m->ticks += due;
+    return true;
+}
+
+/* --- the loop --- */
+
+/* Runs until something ends it; false when the machine is dead. */
+static bool run(struct machine *m)
+{
+    bool by_ticks = m->config.deterministic;
+    uint64_t polled = 0;
+    while (!ended(m)) {
+        bool busy = by_ticks ? round_deterministic(m) : round_host_time(m);
+        m->rounds++;
+        if (ended(m))
+            break;
+        if (busy && !by_ticks && machine_now_ns(m) - polled < POLL_NS)
+            continue;
+        board_poll(m->board);
+        polled = machine_now_ns(m);
+        if (board_quit_requested(m->board))
+            m->signal = -1;
+        if (!busy && !ended(m) && all_halted(m)) {
+            if (!(by_ticks ? wait_deterministic(m) : wait_host_time(m)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static enum machine_end say(enum machine_end end, char *why, size_t size, const char *text)
+{
+    snprintf(why, size, "%s", text);
+    return end;
+}
+
+enum machine_end machine_run(struct machine *m, char *why, size_t size)
+{
+    for (;;) {
+        if (!run(m))
+            return say(MACHINE_STOPPED, why, size,
+                       "the guest has halted all processors and nothing can wake them");
+        board_poll(m->board); /* the last output */
+        if (m->signal == -1)
+            return say(MACHINE_QUIT, why, size, "ended from the console");
+        if (m->signal != 0) {
+            snprintf(why, size, "ended by signal %d (%s)", (int)m->signal,
+                     strsignal((int)m->signal));
+            return MACHINE_QUIT;
+        }
+        if (m->request == REQUEST_POWER_OFF)
+            return say(MACHINE_POWERED_OFF, why, size, "the guest powered off");
+        if (m->config.no_reboot)
+            return say(MACHINE_RESET, why, size, "the guest reset the machine (--no-reboot)");
+        log_info("the guest reset the machine");
+        if (machine_restart(m, why, size) != 0)
+            return MACHINE_STOPPED;
+    }
+}
+
+/* --- figures --- */
+
+void machine_print_stats(const struct machine *m, FILE *out)
+{
+    uint64_t total = m->icount_before;
+    double seconds = (double)machine_now_ns((void *)m) / 1e9, idle = (double)m->idle_ns / 1e9;
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        fprintf(out, "processor %u: %" PRIu64 " instruction slots\n", i, cpu_icount(m->cpu[i]));
+        total += cpu_icount(m->cpu[i]);
+        cpu_print_stats(m->cpu[i], out);
+    }
+    fprintf(out, "all: %" PRIu64 " instruction slots in %.3f s of machine time, %.3f s idle\n",
+            total, seconds, idle);
+    if (!m->config.deterministic && seconds > idle)
+        fprintf(out, "speed: %.1f MIPS while not idle\n", (double)total / (seconds - idle) / 1e6);
+    fprintf(out, "rounds %" PRIu64 ", resets %" PRIu64 "\n", m->rounds, m->resets);
+}
