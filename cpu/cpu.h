@@ -9,46 +9,47 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "fp.h"
 #include "mem.h"
 #include "tlb.h"
 
 /* PSR bits (SDM 2:3.3.2). */
-#define PSR_BE  (1ull << 1)
-#define PSR_UP  (1ull << 2)
-#define PSR_AC  (1ull << 3)
-#define PSR_MFL (1ull << 4)
-#define PSR_MFH (1ull << 5)
-#define PSR_IC  (1ull << 13)
-#define PSR_I   (1ull << 14)
-#define PSR_PK  (1ull << 15)
-#define PSR_DT  (1ull << 17)
-#define PSR_DFL (1ull << 18)
-#define PSR_DFH (1ull << 19)
-#define PSR_SP  (1ull << 20)
-#define PSR_PP  (1ull << 21)
-#define PSR_DI  (1ull << 22)
-#define PSR_SI  (1ull << 23)
-#define PSR_DB  (1ull << 24)
-#define PSR_LP  (1ull << 25)
-#define PSR_TB  (1ull << 26)
-#define PSR_RT  (1ull << 27)
+#define PSR_BE        (1ull << 1)
+#define PSR_UP        (1ull << 2)
+#define PSR_AC        (1ull << 3)
+#define PSR_MFL       (1ull << 4)
+#define PSR_MFH       (1ull << 5)
+#define PSR_IC        (1ull << 13)
+#define PSR_I         (1ull << 14)
+#define PSR_PK        (1ull << 15)
+#define PSR_DT        (1ull << 17)
+#define PSR_DFL       (1ull << 18)
+#define PSR_DFH       (1ull << 19)
+#define PSR_SP        (1ull << 20)
+#define PSR_PP        (1ull << 21)
+#define PSR_DI        (1ull << 22)
+#define PSR_SI        (1ull << 23)
+#define PSR_DB        (1ull << 24)
+#define PSR_LP        (1ull << 25)
+#define PSR_TB        (1ull << 26)
+#define PSR_RT        (1ull << 27)
 #define PSR_CPL_SHIFT 32
-#define PSR_CPL (3ull << 32)
-#define PSR_IS  (1ull << 34)
-#define PSR_MC  (1ull << 35)
-#define PSR_IT  (1ull << 36)
-#define PSR_ID  (1ull << 37)
-#define PSR_DA  (1ull << 38)
-#define PSR_DD  (1ull << 39)
-#define PSR_SS  (1ull << 40)
-#define PSR_RI_SHIFT 41
-#define PSR_RI  (3ull << 41)
-#define PSR_ED  (1ull << 43)
-#define PSR_BN  (1ull << 44)
-#define PSR_IA  (1ull << 45)
-#define PSR_VM  (1ull << 46)
-#define PSR_UM  0x3eull /* user mask: be up ac mfl mfh */
+#define PSR_CPL       (3ull << 32)
+#define PSR_IS        (1ull << 34)
+#define PSR_MC        (1ull << 35)
+#define PSR_IT        (1ull << 36)
+#define PSR_ID        (1ull << 37)
+#define PSR_DA        (1ull << 38)
+#define PSR_DD        (1ull << 39)
+#define PSR_SS        (1ull << 40)
+#define PSR_RI_SHIFT  41
+#define PSR_RI        (3ull << 41)
+#define PSR_ED        (1ull << 43)
+#define PSR_BN        (1ull << 44)
+#define PSR_IA        (1ull << 45)
+#define PSR_VM        (1ull << 46)
+#define PSR_UM        0x3eull /* user mask: be up ac mfl mfh */
 
 /* Interruption vector offsets from cr.iva (SDM 2:5.7, table 5-7; 2:8.3). */
 enum {
@@ -85,24 +86,24 @@ enum {
 };
 
 /* ISR bits (SDM 2:8.2). */
-#define ISR_X  (1ull << 32)
-#define ISR_W  (1ull << 33)
-#define ISR_R  (1ull << 34)
-#define ISR_NA (1ull << 35)
-#define ISR_SP (1ull << 36)
-#define ISR_RS (1ull << 37)
-#define ISR_IR (1ull << 38)
-#define ISR_NI (1ull << 39)
-#define ISR_SO (1ull << 40)
+#define ISR_X        (1ull << 32)
+#define ISR_W        (1ull << 33)
+#define ISR_R        (1ull << 34)
+#define ISR_NA       (1ull << 35)
+#define ISR_SP       (1ull << 36)
+#define ISR_RS       (1ull << 37)
+#define ISR_IR       (1ull << 38)
+#define ISR_NI       (1ull << 39)
+#define ISR_SO       (1ull << 40)
 #define ISR_EI_SHIFT 41
-#define ISR_ED (1ull << 43)
+#define ISR_ED       (1ull << 43)
 
 /* General Exception ISR.code{7:4} (SDM 2:8.3). */
-#define GENEX_ILLEGAL   0x00u
-#define GENEX_PRIV_OP   0x10u
-#define GENEX_PRIV_REG  0x20u
-#define GENEX_RESERVED  0x30u /* Reserved Register/Field, Unimplemented Data Address */
-#define GENEX_ISA       0x40u /* Disabled Instruction Set Transition */
+#define GENEX_ILLEGAL  0x00u
+#define GENEX_PRIV_OP  0x10u
+#define GENEX_PRIV_REG 0x20u
+#define GENEX_RESERVED 0x30u /* Reserved Register/Field, Unimplemented Data Address */
+#define GENEX_ISA      0x40u /* Disabled Instruction Set Transition */
 
 /* Control registers by number (SDM 2:3.3.3). */
 enum {
@@ -169,7 +170,7 @@ enum {
 #define DCR_DA (1ull << 13)
 #define DCR_DD (1ull << 14)
 
-#define CPU_PHYS_STACKED 96  /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
+#define CPU_PHYS_STACKED 96   /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
 #define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
 #define CPU_ALAT_SIZE    32
 #define CPU_DBR_COUNT    16 /* 8 pairs; PAL_DEBUG_INFO reports 4 */
@@ -201,10 +202,14 @@ struct cpu_hooks {
     void *opaque;
     /* break.b in a firmware page (see cpu_set_firmware_range). imm is the break's operand. */
     void (*firmware)(void *opaque, struct cpu *c, uint64_t imm);
+    /* INIT: enters the handler registered through SAL. May be NULL. */
+    void (*init)(void *opaque, struct cpu *c);
     /* Nanoseconds of machine time, for ITC when not deterministic. */
     uint64_t (*now_ns)(void *opaque);
     /* A write into the interrupt block at 0xfee00000 goes to the device map, not here. Global
      * purges reach the other CPUs through this. */
+    /* A page gets its first decoded block: other CPUs must see stores to it. May be NULL. */
+    void (*code_page)(void *opaque, uint64_t page);
     void (*ptc_global)(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid);
 };
 
@@ -221,6 +226,7 @@ struct cpu {
     uint32_t frame_top;   /* 32 + sof: first GR out of the frame */
     uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */
     uint32_t mode;        /* 0: no rotation and no NaT anywhere, else 1 */
+    bool nat_seen;        /* some register may hold a NaT */
     struct softtlb *stlb; /* soft TLBs, see cpu/softtlb.h */
     uint64_t gr[32];      /* r0..r31; r16..r31 are the current bank */
     uint8_t nat[32];
@@ -230,9 +236,9 @@ struct cpu {
     uint64_t fpsr, unat, ccv, csd, ssd;
     uint64_t kr[8];
     /* --- register stack: see cpu/rse.h --- */
-    uint32_t bof;      /* index in stk of r32 */
-    int32_t ndirty;    /* registers below bof not yet stored (words without NaT collections) */
-    int32_t nclean;    /* registers below the dirty ones also present in memory */
+    uint32_t bof;   /* index in stk of r32 */
+    int32_t ndirty; /* registers below bof not yet stored (words without NaT collections) */
+    int32_t nclean; /* registers below the dirty ones also present in memory */
     uint64_t bsp, bspstore, rnat, rsc, pfs;
     uint64_t stk[CPU_STACK_SLOTS];
     uint8_t stk_nat[CPU_STACK_SLOTS];
@@ -253,21 +259,29 @@ struct cpu {
     uint64_t irr[4], isr_bits[4]; /* requested and in service */
     bool init_pending;
     /* --- time --- */
-    uint64_t icount;      /* retired slots at the last budget refill */
-    int64_t budget_full;  /* budget at that moment: now = icount + budget_full - budget */
+    uint64_t icount;     /* retired slots at the last budget refill */
+    int64_t budget_full; /* budget at that moment: now = icount + budget_full - budget */
+    bool exit_request;   /* budget was cut to leave the current run */
     uint64_t itc_offset;
     uint64_t itc_hz;
     bool itm_armed;
     bool deterministic;
     /* --- control --- */
-    bool halted;       /* PAL_HALT_LIGHT: wait for an interrupt */
-    bool stop;         /* leave cpu_run */
-    bool running;      /* started (SAL rendezvous over for APs) */
-    unsigned id;       /* vCPU number */
+    bool step;                   /* debug PSR bits are set: one instruction at a time */
+    bool halted;                 /* PAL_HALT_LIGHT: wait for an interrupt */
+    bool stop;                   /* leave cpu_run */
+    bool yield;                  /* leave cpu_run once: something the run loop must see */
+    bool branch_taken, rfi_done; /* what the last stepped instruction did */
+    int64_t reserve;             /* a block is entered only with this much budget left */
+    bool running;                /* started (SAL rendezvous over for APs) */
+    unsigned id;                 /* vCPU number */
     enum cpu_model model;
     struct cpu_hooks hooks;
-    uint64_t fw_lo, fw_hi;  /* physical firmware range */
+    uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
+    uint32_t code_gen; /* changes when cached virtual code addresses lose their meaning */
+    unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
+    int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */
     /* interruption delivered by the last cpu_step: for the vector runner and traces */
     int last_vector; /* -1 none */
     bool trap_stop;  /* stop on interruption instead of delivering (vector runner) */
@@ -319,10 +333,20 @@ void cpu_post_init(struct cpu *c);
 /* Current ITC, and the slots (deterministic) or ns until ITM fires, UINT64_MAX if never. */
 uint64_t cpu_itc(const struct cpu *c);
 uint64_t cpu_timer_due_ns(const struct cpu *c);
+uint64_t cpu_timer_due_ticks(const struct cpu *c);
 /* Raises the timer interrupt if ITC reached ITM. */
 void cpu_check_timer(struct cpu *c);
 /* A deliverable external interrupt is pending (regardless of psr.i). */
 bool cpu_interrupt_pending(const struct cpu *c);
+
+/* For the machine, cpu/host.c. Bytes of a page with decoded code were overwritten (mem.h's code
+ * hook); another CPU decoded code in a page (cpu_hooks.code_page). Tell every CPU. */
+void cpu_code_changed(struct cpu *c, uint64_t page);
+void cpu_watch_page(struct cpu *c, uint64_t page);
+/* Deterministic: time that passes while the CPU is halted. */
+void cpu_skip_ticks(struct cpu *c, uint64_t ticks);
+/* Counters of the translation and block caches, one line each. */
+void cpu_print_stats(const struct cpu *c, FILE *out);
 
 /* Another CPU's ptc.g. */
 void cpu_remote_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);

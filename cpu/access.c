@@ -1,0 +1,381 @@
+/* The architected path of data accesses. See access.h; section numbers are of SDM volume 2. */
+#include <string.h>
+#include "access.h"
+#include "debug.h"
+#include "interrupt.h"
+
+static unsigned access_cpl(const struct cpu *c, unsigned flags)
+{
+    return flags & ACC_RSE ? (unsigned)(c->rsc >> 2) & 3 : cpu_cpl(c);
+}
+
+static uint64_t access_isr(const struct uop *u, unsigned flags)
+{
+    uint64_t isr = 0;
+
+    if (flags & AF_READ)
+        isr |= ISR_R;
+    if (flags & AF_WRITE)
+        isr |= ISR_W;
+    if (flags & ACC_NONACCESS)
+        isr |= ISR_NA | (flags >> AF_NA_SHIFT & 0xf);
+    if (flags & ACC_RSE)
+        isr |= ISR_RS;
+    if (flags & AF_SPEC)
+        isr |= ISR_SP;
+    if (u)
+        isr |= (uint64_t)uop_slot(u) << ISR_EI_SHIFT;
+    return isr;
+}
+
+/* Vector and ISR.code of a translation fault (8.3). */
+static unsigned fault_data_vector(enum tlb_fault f, uint64_t *isr)
+{
+    switch (f) {
+    case TLB_UNIMPLEMENTED:
+        *isr |= GENEX_RESERVED;
+        return VEC_GENEX;
+    case TLB_NESTED:
+        return VEC_NESTED;
+    case TLB_ALT_MISS:
+        return VEC_ALT_DTLB;
+    case TLB_VHPT:
+        return VEC_VHPT;
+    case TLB_MISS:
+        return VEC_DTLB;
+    case TLB_NOT_PRESENT:
+        return VEC_NOT_PRESENT;
+    case TLB_NATPAGE:
+        *isr |= 0x20;
+        return VEC_NAT;
+    case TLB_KEY_MISS:
+        return VEC_DKEY_MISS;
+    case TLB_KEY_PERM:
+        return VEC_KEY_PERM;
+    case TLB_DIRTY:
+        return VEC_DIRTY;
+    case TLB_ACCESS_BIT:
+        return VEC_DACCESS_BIT;
+    default:
+        return VEC_DACCESS;
+    }
+}
+
+void access_raise(struct cpu *c, const struct uop *u, uint64_t va, enum tlb_fault f,
+                  const struct tlb_result *t, uint64_t isr)
+{
+    unsigned vector = fault_data_vector(f, &isr);
+
+    interrupt_at(c, u);
+    if (vector != VEC_NESTED && vector != VEC_GENEX) {
+        interrupt_set_ifa(c, va, t->itir);
+        if ((f == TLB_VHPT || f == TLB_MISS) && (c->psr & PSR_IC))
+            c->cr[CR_IHA] = t->iha;
+    } else if (vector == VEC_GENEX && (c->psr & PSR_IC)) {
+        c->cr[CR_IFA] = va;
+    }
+    interrupt_deliver(c, vector, isr);
+}
+
+/* ITLB.ed of the page the instruction is in: deferral with recovery code (5.5.5). */
+static bool code_page_ed(struct cpu *c)
+{
+    const struct tlb_entry *e;
+
+    if (!(c->psr & PSR_IT))
+        return false;
+    e = tlb_find(c->tlb, TLB_INST, c->page_va, c->tr.rr[c->page_va >> 61] >> 8 & 0xffffff);
+    return e && e->ed;
+}
+
+/* Whether a speculative load defers this fault (5.5.5, table 5-2). */
+static bool defers(struct cpu *c, enum tlb_fault f)
+{
+    static const uint64_t dcr_bit[] = {
+        [TLB_NESTED] = DCR_DM,   [TLB_ALT_MISS] = DCR_DM,      [TLB_VHPT] = DCR_DM,
+        [TLB_MISS] = DCR_DM,     [TLB_NOT_PRESENT] = DCR_DP,   [TLB_KEY_MISS] = DCR_DK,
+        [TLB_KEY_PERM] = DCR_DX, [TLB_ACCESS_RIGHTS] = DCR_DR, [TLB_ACCESS_BIT] = DCR_DA,
+    };
+
+    if (f == TLB_UNIMPLEMENTED || f == TLB_NATPAGE)
+        return true;
+    if (!(c->psr & PSR_IC) || !(c->psr & PSR_IT))
+        return true;
+    return code_page_ed(c) && (c->cr[CR_DCR] & dcr_bit[f]);
+}
+
+static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_result *t)
+{
+    struct stlb_entry *set = flags & ACC_RSE ? c->stlb->rse : c->stlb->data;
+    uint64_t page = va & ~0xfffull, pa = t->pa & ~0xfffull;
+    struct stlb_entry *e = &set[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+    uint8_t *host;
+
+    if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA))
+        return;
+    host = mem_ram(c->mem, pa, MEM_PAGE_SIZE);
+    if (!host)
+        return;
+    e->addend = (uint64_t)host - page;
+    e->pa = pa;
+    e->rtag = t->rights & ACC_READ ? page : STLB_INVALID;
+    e->wtag = (t->rights & ACC_WRITE) && !mem_has_code(c->mem, pa) ? page : STLB_INVALID;
+}
+
+static bool aligned(uint64_t va, unsigned size)
+{
+    unsigned unit = size == 10 ? 16 : size;
+
+    return (va & (unit - 1)) == 0;
+}
+
+/* Unaligned Data Reference: when PSR.ac is set, and always for semaphores, 16-byte accesses and the
+ * RSE; otherwise the access is carried out (SDM 1:4.4.4, 2:4.5 leave that to the implementation).
+ */
+static bool alignment_faults(const struct cpu *c, uint64_t va, unsigned size, unsigned flags)
+{
+    if (aligned(va, size))
+        return false;
+    return (c->psr & PSR_AC) || (flags & (AF_SEMA | ACC_RSE | AF_SPILL));
+}
+
+/* All checks of one access in order of priority (5.6, table 5-6). ACCESS_*. */
+static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                        unsigned flags, struct tlb_result *t)
+{
+    enum tlb_fault f;
+    unsigned acc = flags & (AF_READ | AF_WRITE | ACC_RSE | ACC_NONACCESS);
+    uint64_t isr;
+    bool spec = flags & AF_SPEC;
+
+    c->tr.psr = c->psr;
+    f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc, access_cpl(c, flags), t);
+    if (f != TLB_OK) {
+        if (spec && defers(c, f))
+            return ACCESS_DEFERRED;
+        isr = access_isr(u, flags);
+        if (code_page_ed(c))
+            isr |= ISR_ED;
+        access_raise(c, u, va, f, t, isr);
+        return ACCESS_FAULT;
+    }
+    /* 4.4.5: speculative loads from pages without speculation are deferred without exception. */
+    if (spec && t->ma != MA_WB && t->ma != MA_WC)
+        return ACCESS_DEFERRED;
+    if ((c->psr & PSR_DB) && !(c->psr & PSR_DD) && debug_data_match(c, va, size, flags)) {
+        if (spec && (c->cr[CR_DCR] & DCR_DD))
+            return ACCESS_DEFERRED;
+        interrupt_at(c, u);
+        interrupt_set_ifa(c, va, t->itir);
+        interrupt_deliver(c, VEC_DEBUG, access_isr(u, flags));
+        return ACCESS_FAULT;
+    }
+    if (alignment_faults(c, va, size, flags)) {
+        if (spec)
+            return ACCESS_DEFERRED;
+        interrupt_at(c, u);
+        interrupt_set_ifa(c, va, t->itir);
+        interrupt_deliver(c, VEC_UNALIGNED, access_isr(u, flags));
+        return ACCESS_FAULT;
+    }
+    fill(c, va, flags, t);
+    return ACCESS_OK;
+}
+
+static bool big_endian(const struct cpu *c, unsigned flags)
+{
+    return flags & ACC_RSE ? c->rsc >> 4 & 1 : c->psr >> 1 & 1;
+}
+
+static uint64_t swap(uint64_t v, unsigned size)
+{
+    return __builtin_bswap64(v) >> (64 - 8 * size);
+}
+
+/* An access that crosses into another page, byte by byte after both pages were checked. */
+static int access_bytes(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                        unsigned flags, uint8_t *buf)
+{
+    struct tlb_result t[2];
+    unsigned first = MEM_PAGE_SIZE - (unsigned)(va & 0xfff);
+    int r = access_check(c, u, va, 1, flags, &t[0]);
+
+    if (r == ACCESS_OK)
+        r = access_check(c, u, va + first, 1, flags, &t[1]);
+    if (r != ACCESS_OK)
+        return r;
+    for (unsigned k = 0; k < size; k++) {
+        uint64_t pa = k < first ? t[0].pa + k : t[1].pa + (k - first), v;
+
+        if (flags & AF_WRITE) {
+            mem_write(c->mem, pa, 1, buf[k]);
+            alat_store(c, pa, 1);
+        } else {
+            mem_read(c->mem, pa, 1, &v);
+            buf[k] = (uint8_t)v;
+        }
+    }
+    return ACCESS_OK;
+}
+
+static bool crosses(uint64_t va, unsigned size)
+{
+    return (va & 0xfff) + size > MEM_PAGE_SIZE;
+}
+
+/* Reads bytes that lie in one page; devices see the natural access size. */
+static uint64_t read_phys(struct cpu *c, uint64_t pa, unsigned size)
+{
+    uint64_t v = ~0ull;
+    uint8_t *p = mem_ram(c->mem, pa, size);
+
+    if (p) {
+        v = 0;
+        memcpy(&v, p, size);
+        return v;
+    }
+    mem_read(c->mem, pa, size, &v);
+    return size == 8 ? v : v & ((1ull << (8 * size)) - 1);
+}
+
+static void write_phys(struct cpu *c, uint64_t pa, unsigned size, uint64_t v)
+{
+    uint8_t *p = mem_ram(c->mem, pa, size);
+
+    if (p) {
+        memcpy(p, &v, size);
+        if (mem_has_code(c->mem, pa))
+            mem_written(c->mem, pa, size);
+    } else {
+        mem_write(c->mem, pa, size, v);
+    }
+    alat_store(c, pa, size);
+}
+
+struct access_val access_load_slow(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                                   unsigned flags)
+{
+    struct tlb_result t;
+    uint64_t v = 0;
+    int r;
+
+    if (crosses(va, size) && !alignment_faults(c, va, size, flags)) {
+        r = access_bytes(c, u, va, size, flags, (uint8_t *)&v);
+    } else {
+        r = access_check(c, u, va, size, flags, &t);
+        if (r == ACCESS_OK)
+            v = read_phys(c, t.pa, size);
+    }
+    if (big_endian(c, flags))
+        v = swap(v, size);
+    return (struct access_val){v, (uint64_t)r};
+}
+
+bool access_store_slow(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                       uint64_t value, unsigned flags)
+{
+    struct tlb_result t;
+
+    if (big_endian(c, flags))
+        value = swap(value, size);
+    if (crosses(va, size) && !alignment_faults(c, va, size, flags))
+        return access_bytes(c, u, va, size, flags, (uint8_t *)&value) == ACCESS_OK;
+    if (access_check(c, u, va, size, flags, &t) != ACCESS_OK)
+        return false;
+    write_phys(c, t.pa, size, value);
+    return true;
+}
+
+static void reverse(uint8_t *b, unsigned n)
+{
+    for (unsigned k = 0; k < n / 2; k++) {
+        uint8_t x = b[k];
+
+        b[k] = b[n - 1 - k];
+        b[n - 1 - k] = x;
+    }
+}
+
+static int wide_transfer(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                         unsigned flags, uint8_t *b)
+{
+    struct tlb_result t;
+    int r;
+
+    if (crosses(va, size) && !alignment_faults(c, va, size, flags))
+        return access_bytes(c, u, va, size, flags, b);
+    r = access_check(c, u, va, size, flags, &t);
+    if (r != ACCESS_OK)
+        return r;
+    for (unsigned k = 0; k < size; k += 8) {
+        unsigned n = size - k < 8 ? size - k : 8;
+        uint64_t v = 0;
+
+        if (flags & AF_WRITE) {
+            memcpy(&v, b + k, n);
+            write_phys(c, t.pa + k, n, v);
+        } else {
+            v = read_phys(c, t.pa + k, n);
+            memcpy(b + k, &v, n);
+        }
+    }
+    return r;
+}
+
+struct access_wide access_load_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                                    unsigned flags)
+{
+    struct access_wide w = {0, 0, 0};
+    uint8_t b[16] = {0};
+
+    w.ok = (uint64_t)wide_transfer(c, u, va, size, flags, b);
+    if (big_endian(c, flags))
+        reverse(b, size);
+    memcpy(&w.lo, b, 8);
+    memcpy(&w.hi, b + 8, 8);
+    return w;
+}
+
+bool access_store_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned size, uint64_t lo,
+                       uint64_t hi, unsigned flags)
+{
+    uint8_t b[16];
+
+    memcpy(b, &lo, 8);
+    memcpy(b + 8, &hi, 8);
+    if (big_endian(c, flags))
+        reverse(b, size);
+    return wide_transfer(c, u, va, size, flags, b) == ACCESS_OK;
+}
+
+struct access_ref access_translate(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                                   unsigned flags)
+{
+    struct tlb_result t;
+    struct access_ref ref = {0};
+
+    ref.ok = (uint8_t)access_check(c, u, va, size, flags, &t);
+    if (ref.ok != ACCESS_OK)
+        return ref;
+    ref.pa = t.pa;
+    ref.ma = t.ma;
+    ref.host = mem_ram(c->mem, t.pa, size);
+    return ref;
+}
+
+/* Two adjacent values of `size` bytes as one access (ldfp). */
+struct access_wide access_load_pair(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
+                                    unsigned flags)
+{
+    struct access_wide w = {0, 0, 0};
+    uint8_t b[16] = {0};
+
+    w.ok = (uint64_t)wide_transfer(c, u, va, 2 * size, flags, b);
+    if (big_endian(c, flags)) {
+        reverse(b, size);
+        reverse(b + size, size);
+    }
+    memcpy(&w.lo, b, size);
+    memcpy(&w.hi, b + size, size);
+    return w;
+}

@@ -1,0 +1,400 @@
+/* The cache of pre-decoded code: pages of physical memory, each with its blocks by entry point.
+ *
+ * Decodes with insn_decode, chooses handlers, drops nops. Knows nothing of what the handlers do
+ * except which operations must end a block.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "block.h"
+#include "interp.h"
+
+#define PAGE_BUCKETS 4096u
+#define JUMP_ENTRIES 1024u
+#define MAX_SLOTS    120u /* per block */
+#define MAX_UOPS     (MAX_SLOTS * 3 + 4)
+#define CACHE_LIMIT  (256u << 20)
+#define BUNDLES      (MEM_PAGE_SIZE / 16)
+
+struct codepage {
+    struct codepage *next;
+    uint64_t pa;
+    size_t bytes;
+    struct block *entry[BUNDLES];
+};
+
+struct jump_entry {
+    uint64_t key;
+    struct block *b;
+};
+
+struct blockcache {
+    struct codepage *bucket[PAGE_BUCKETS];
+    struct codepage *dead; /* invalidated while code may still run in them */
+    struct jump_entry jump[JUMP_ENTRIES];
+    size_t bytes;
+    uint64_t blocks_built, pages_dropped;
+    struct uop scratch[MAX_UOPS];
+};
+
+/* --- virtual look-up -----------------------------------------------------------------------------
+ */
+
+static struct jump_entry *jump_slot(struct blockcache *bc, uint64_t ip)
+{
+    return &bc->jump[(ip >> 4 ^ ip >> 14) & (JUMP_ENTRIES - 1)];
+}
+
+void block_flush_lookup(struct cpu *c)
+{
+    memset(c->blocks->jump, 0xff, sizeof c->blocks->jump);
+    c->code_gen++;
+}
+
+struct block *block_lookup_quick(struct cpu *c, uint64_t ip)
+{
+    const struct jump_entry *j = jump_slot(c->blocks, ip);
+
+    return j->key == block_key(c, ip) ? j->b : NULL;
+}
+
+void block_remember(struct cpu *c, uint64_t ip, struct block *b)
+{
+    *jump_slot(c->blocks, ip) = (struct jump_entry){block_key(c, ip), b};
+}
+
+/* --- pages ---------------------------------------------------------------------------------------
+ */
+
+static struct codepage **page_link(struct blockcache *bc, uint64_t page)
+{
+    struct codepage **p = &bc->bucket[(page >> MEM_PAGE_SHIFT) % PAGE_BUCKETS];
+
+    while (*p && (*p)->pa != page)
+        p = &(*p)->next;
+    return p;
+}
+
+static struct codepage *page_get(struct blockcache *bc, uint64_t page)
+{
+    struct codepage **link = page_link(bc, page);
+
+    if (!*link) {
+        *link = calloc(1, sizeof **link);
+        if (*link) {
+            (*link)->pa = page;
+            (*link)->bytes = sizeof **link;
+            bc->bytes += sizeof **link;
+        }
+    }
+    return *link;
+}
+
+static void page_free(struct codepage *p)
+{
+    for (unsigned k = 0; k < BUNDLES; k++)
+        for (struct block *b = p->entry[k], *next; b; b = next) {
+            next = b->page_next;
+            free(b);
+        }
+    free(p);
+}
+
+static void page_kill(struct blockcache *bc, struct codepage **link)
+{
+    struct codepage *p = *link;
+
+    *link = p->next;
+    p->next = bc->dead;
+    bc->dead = p;
+    bc->bytes -= p->bytes;
+    bc->pages_dropped++;
+}
+
+void block_invalidate_page(struct cpu *c, uint64_t page)
+{
+    struct codepage **link = page_link(c->blocks, page & ~(uint64_t)(MEM_PAGE_SIZE - 1));
+
+    if (!*link)
+        return;
+    page_kill(c->blocks, link);
+    block_flush_lookup(c);
+    cpu_request_exit(c);
+}
+
+void block_collect(struct cpu *c)
+{
+    struct blockcache *bc = c->blocks;
+
+    if (bc->bytes > CACHE_LIMIT) {
+        for (unsigned k = 0; k < PAGE_BUCKETS; k++)
+            while (bc->bucket[k])
+                page_kill(bc, &bc->bucket[k]);
+        block_flush_lookup(c);
+    }
+    while (bc->dead) {
+        struct codepage *p = bc->dead;
+
+        bc->dead = p->next;
+        page_free(p);
+    }
+}
+
+struct blockcache *blockcache_new(struct cpu *c)
+{
+    (void)c;
+    return calloc(1, sizeof(struct blockcache));
+}
+
+void blockcache_free(struct blockcache *bc)
+{
+    if (!bc)
+        return;
+    for (unsigned k = 0; k < PAGE_BUCKETS; k++)
+        while (bc->bucket[k])
+            page_kill(bc, &bc->bucket[k]);
+    while (bc->dead) {
+        struct codepage *p = bc->dead;
+
+        bc->dead = p->next;
+        page_free(p);
+    }
+    free(bc);
+}
+
+/* --- building
+ * ------------------------------------------------------------------------------------- */
+
+struct builder {
+    struct cpu *c;
+    struct uop *out;
+    unsigned n, slots;
+    unsigned variant;
+    unsigned max_dst; /* highest stacked GR written outside an alloc's known frame */
+    unsigned frame;   /* first register out of the frame, once an alloc was seen; else 0 */
+    uint8_t uses;
+    bool end;   /* no further operation in this block */
+    bool falls; /* execution may continue behind the block */
+    bool split; /* ended before the slot looked at last */
+};
+
+static struct uop *emit(struct builder *b, uop_fn *fn)
+{
+    struct uop *u = &b->out[b->n++];
+
+    memset(u, 0, sizeof *u);
+    u->fn = fn;
+    return u;
+}
+
+static void fill_uop(struct uop *u, const struct insn *i, unsigned loc, unsigned slot_no)
+{
+    u->imm = i->imm;
+    u->op = i->op;
+    u->loc = (uint16_t)loc;
+    u->qp = i->qp;
+    u->r1 = i->r1;
+    u->r2 = i->r2;
+    u->r3 = i->r3;
+    u->r4 = i->r4;
+    u->p1 = i->p1;
+    u->p2 = i->p2;
+    u->sub = i->sub;
+    u->sf = i->sf;
+    u->pos = i->pos;
+    u->len = i->len;
+    u->rest = (uint8_t)slot_no; /* made relative to the end when the block is complete */
+}
+
+/* Notes which frame registers and FP halves the operation needs. In a checked block tests come
+ * before it, in others the block's entry compares the sums. */
+static void note_needs(struct builder *b, const struct insn *i, unsigned loc)
+{
+    unsigned dst = block_gr_target(i), fp = block_fp_halves(i);
+
+    if (b->variant & BLK_CHECKED) {
+        if (dst >= 32 || fp) {
+            struct uop *u = emit(b, block_check_handler(b->variant & BLK_GEN));
+
+            fill_uop(u, i, loc, b->slots);
+            u->imm = dst;
+            u->sub = (uint8_t)fp;
+        }
+        return;
+    }
+    b->uses |= (uint8_t)fp;
+    if (dst >= 32) {
+        if (b->frame == 0 && dst > b->max_dst)
+            b->max_dst = dst;
+    }
+}
+
+/* After an alloc the frame is known: an operation outside it must start a block of its own. */
+static bool outside_known_frame(const struct builder *b, const struct insn *i)
+{
+    unsigned dst = block_gr_target(i);
+
+    return b->frame != 0 && !(b->variant & BLK_CHECKED) && dst >= b->frame;
+}
+
+static void add_insn(struct builder *b, const struct insn *i, unsigned loc)
+{
+    bool gen = b->variant & BLK_GEN;
+    struct uop *u;
+
+    if (!(b->variant & BLK_STEP) && (insn_rows[i->row].flags & IF_NOP) && i->op != OP_illegal) {
+        b->slots++;
+        return;
+    }
+    note_needs(b, i, loc);
+    u = emit(b, block_handler(i, gen));
+    fill_uop(u, i, loc, b->slots);
+    b->slots++;
+    if (i->op == OP_alloc && i->qp == 0)
+        b->frame = 32u + i->len;
+    if (block_has_link(i->op)) {
+        struct uop *l = emit(b, NULL);
+
+        l->gen = 0;
+    }
+    if (block_ends_after(i)) {
+        b->end = true;
+        b->falls = block_falls_through(i);
+    }
+}
+
+static void add_slot(struct builder *b, const struct insn_bundle *bd, unsigned slot, unsigned off)
+{
+    const struct insn_template *t = &insn_templates[bd->tmpl];
+    struct insn i;
+
+    if (t->unit[slot] == UNIT_NONE) /* second half of an MLX pair: part of slot 1 */
+        return;
+    if (!t->valid) {
+        memset(&i, 0, sizeof i);
+        i.op = OP_reserved0;
+    } else {
+        /* For MLX, slot 1 holds the L part and slot 2 the instruction. */
+        bool x = t->unit[slot] == UNIT_X;
+
+        insn_decode(t->unit[slot], bd->slot[x ? 2 : slot], bd->slot[1], &i);
+    }
+    if (outside_known_frame(b, &i)) {
+        b->end = true;
+        b->falls = true;
+        b->split = true;
+        return;
+    }
+    add_insn(b, &i, off | slot);
+    if (t->valid && t->unit[slot] == UNIT_X)
+        b->slots++;
+    if (b->variant & BLK_STEP) {
+        b->end = true;
+        b->falls = true;
+    }
+}
+
+/* The operation that continues behind the block: at slot `next` of the bundle at off. */
+static void add_tail(struct builder *b, unsigned off, unsigned next)
+{
+    struct uop *u = emit(b, block_tail_handler());
+
+    u->imm = (int64_t)off;
+    u->pos = (uint8_t)next;
+    u->loc = (uint16_t)(off & 0xff0);
+    u->rest = 0;
+    emit(b, NULL)->gen = 0;
+}
+
+static void finish(struct builder *b)
+{
+    for (unsigned k = 1; k < b->n; k++) {
+        struct uop *u = &b->out[k];
+
+        if (u->fn && u->fn != block_tail_handler())
+            u->rest = (uint8_t)(b->slots - u->rest - 1);
+    }
+}
+
+/* Decodes from slot `slot` of the bundle at page offset off. */
+static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned slot)
+{
+    emit(b, block_entry_handler());
+    while (!b->end && off < MEM_PAGE_SIZE) {
+        uint64_t w[2];
+        struct insn_bundle bd;
+
+        memcpy(w, page + off, 16);
+        bd = insn_unpack(w[0], w[1]);
+        while (slot < 3 && !b->end) {
+            add_slot(b, &bd, slot, off);
+            if (!b->split)
+                slot += insn_templates[bd.tmpl].unit[slot] == UNIT_X ? 2 : 1;
+        }
+        if (slot >= 3) {
+            slot = 0;
+            off += 16;
+        }
+        if (b->slots >= MAX_SLOTS - 3 && !b->end) {
+            b->end = true;
+            b->falls = true;
+        }
+    }
+    if (!b->end || b->falls)
+        add_tail(b, off, slot);
+    finish(b);
+}
+
+static struct block *make_block(struct cpu *c, uint64_t pa, unsigned variant, const uint8_t *page)
+{
+    struct builder b = {.c = c, .out = c->blocks->scratch, .variant = variant};
+    struct block *blk;
+    size_t size;
+
+    build(&b, page, (unsigned)pa & 0xff0, (unsigned)pa & 3);
+    size = sizeof *blk + b.n * sizeof(struct uop);
+    blk = malloc(size);
+    if (!blk)
+        return NULL;
+    blk->hash_next = NULL;
+    blk->pa = pa;
+    blk->variant = variant;
+    blk->max_dst = (uint16_t)b.max_dst;
+    blk->uses = b.uses;
+    blk->nslots = (uint8_t)b.slots;
+    memcpy(blk->uops, b.out, b.n * sizeof(struct uop));
+    c->blocks->bytes += size;
+    c->blocks->blocks_built++;
+    return blk;
+}
+
+struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant)
+{
+    uint64_t page = pa & ~(uint64_t)(MEM_PAGE_SIZE - 1);
+    struct codepage *p = page_get(c->blocks, page);
+    struct block **head, *b;
+    const uint8_t *bytes;
+
+    if (!p)
+        return NULL;
+    head = &p->entry[pa >> 4 & (BUNDLES - 1)];
+    for (b = *head; b; b = b->page_next)
+        if (b->pa == pa && b->variant == variant)
+            return b;
+    bytes = mem_ram(c->mem, page, MEM_PAGE_SIZE);
+    if (!bytes)
+        return NULL;
+    if (!mem_has_code(c->mem, page) && c->hooks.code_page)
+        c->hooks.code_page(c->hooks.opaque, page);
+    b = make_block(c, pa, variant, bytes);
+    if (!b)
+        return NULL;
+    mem_mark_code(c->mem, pa & ~15ull,
+                  (uint64_t)(b->nslots / 3 + 1) * 16 <= MEM_PAGE_SIZE - (pa & 0xff0)
+                      ? (uint64_t)(b->nslots / 3 + 1) * 16
+                      : MEM_PAGE_SIZE - (pa & 0xff0));
+    stlb_protect_page(c, page);
+    b->page_next = *head;
+    *head = b;
+    p->bytes += sizeof *b;
+    return b;
+}

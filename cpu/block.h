@@ -1,0 +1,23 @@
+/* What the block builder asks about operations: handlers and properties, from cpu/interp.c. */
+#ifndef KITTSON_CPU_BLOCK_H
+#define KITTSON_CPU_BLOCK_H
+
+#include "interp.h"
+
+uop_fn *block_handler(const struct insn *i, bool gen);
+uop_fn *block_entry_handler(void);
+uop_fn *block_tail_handler(void);
+uop_fn *block_check_handler(bool gen);
+
+/* Highest GR the operation writes (1..127), 0 if none. */
+unsigned block_gr_target(const struct insn *i);
+/* DENY_FL, DENY_FH: which halves of the FP register file it touches. */
+unsigned block_fp_halves(const struct insn *i);
+/* A direct branch: an entry caching its target follows. */
+bool block_has_link(unsigned op);
+bool block_ends_after(const struct insn *i);
+bool block_falls_through(const struct insn *i);
+bool block_checks_unpredicated(unsigned op);
+uint64_t block_disabled_fp_isr(const struct uop *u);
+
+#endif

@@ -1,0 +1,483 @@
+/* The run loop, block entry and exit, and how control moves between blocks. */
+#include <string.h>
+#include "block.h"
+#include "debug.h"
+#include "interrupt.h"
+#include "rse.h"
+#include "sapic.h"
+
+#define CHUNK_SLOTS   32768 /* between looks at the clock and at devices */
+#define STEP_RESERVE  128   /* exact stops: single-step the last slots of a budget */
+#define EXIT_BUDGET   (1ll << 40)
+#define PSR_STEP_BITS (PSR_SS | PSR_TB | PSR_DB | PSR_ID | PSR_DA | PSR_DD | PSR_IA)
+#define PSR_ONE_INSN  (PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
+#define LINK_LOCAL    UINT32_MAX
+
+/* ISR.code of traps (SDM 2:8.3, single step, taken branch, lower-privilege transfer). */
+#define TRAP_LP 2u
+#define TRAP_TB 4u
+#define TRAP_SS 8u
+
+/* --- budget and counting -------------------------------------------------------------------------
+ */
+
+uint64_t cpu_icount(const struct cpu *c)
+{
+    return c->icount + (uint64_t)(c->budget_full - c->budget);
+}
+
+static void refill(struct cpu *c, uint64_t slots)
+{
+    c->icount = cpu_icount(c);
+    c->budget = c->budget_full = (int64_t)slots;
+    c->exit_request = false;
+}
+
+void cpu_request_exit(struct cpu *c)
+{
+    int64_t delta = c->budget + EXIT_BUDGET;
+
+    if (c->exit_request)
+        return;
+    c->exit_request = true;
+    c->budget -= delta;
+    c->budget_full -= delta;
+}
+
+/* --- derived state
+ * --------------------------------------------------------------------------------- */
+
+void cpu_update_mode(struct cpu *c)
+{
+    bool rotated = c->cfm.rrb_gr || c->cfm.rrb_fr || c->cfm.rrb_pr;
+
+    if (c->nat_seen && rse_nats_clear(c))
+        c->nat_seen = false;
+    c->mode = rotated || c->nat_seen;
+}
+
+static struct stlb_entry *data_context(struct cpu *c)
+{
+    if (c->psr & (PSR_BE | PSR_DB))
+        return c->stlb->ctx[STLB_NEVER];
+    return c->stlb->ctx[c->psr & PSR_DT ? cpu_cpl(c) : STLB_PHYS];
+}
+
+static struct stlb_entry *rse_context(struct cpu *c)
+{
+    if ((c->rsc >> 4 & 1) || (c->psr & PSR_DB))
+        return c->stlb->ctx[STLB_NEVER];
+    return c->stlb->ctx[c->psr & PSR_RT ? c->rsc >> 2 & 3 : STLB_PHYS];
+}
+
+void cpu_update_context(struct cpu *c)
+{
+    c->stlb->data = data_context(c);
+    c->stlb->rse = rse_context(c);
+    c->deny = (c->psr & PSR_DFL ? DENY_FL : 0) | (c->psr & PSR_DFH ? DENY_FH : 0);
+    c->step = c->psr & PSR_STEP_BITS;
+}
+
+/* --- leaving a block
+ * --------------------------------------------------------------------------------- */
+
+static void set_point(struct cpu *c, uint64_t ip, unsigned slot)
+{
+    c->ip = ip;
+    c->psr = (c->psr & ~PSR_RI) | (uint64_t)slot << PSR_RI_SHIFT;
+}
+
+/* Where execution goes on after an operation that does not branch. */
+static void next_point(const struct cpu *c, const struct uop *u, uint64_t *ip, unsigned *slot)
+{
+    unsigned s = uop_slot(u);
+    bool wide = u->op == OP_movl || u->op == OP_brl_cond || u->op == OP_brl_call ||
+                u->op == OP_break_x || u->op == OP_nop_x || u->op == OP_hint_x;
+
+    *ip = uop_ip(c, u);
+    *slot = s + 1;
+    if (s == 2 || wide) {
+        *slot = 0;
+        *ip += 16;
+    }
+}
+
+const struct uop *uop_exit_before(struct cpu *c, const struct uop *u)
+{
+    set_point(c, uop_ip(c, u), uop_slot(u));
+    c->budget += u->rest + 1;
+    return NULL;
+}
+
+const struct uop *uop_exit_after(struct cpu *c, const struct uop *u)
+{
+    uint64_t ip;
+    unsigned slot;
+
+    next_point(c, u, &ip, &slot);
+    c->iipa = uop_ip(c, u);
+    set_point(c, ip, slot);
+    c->budget += u->rest;
+    return NULL;
+}
+
+const struct uop *uop_leave_to(struct cpu *c, const struct uop *u, uint64_t ip)
+{
+    c->iipa = uop_ip(c, u);
+    c->budget += u->rest;
+    set_point(c, ip, 0);
+    cpu_update_mode(c);
+    return NULL;
+}
+
+/* --- finding blocks
+ * ------------------------------------------------------------------------------------ */
+
+static void raise_fetch(struct cpu *c, enum tlb_fault f, const struct tlb_result *t)
+{
+    static const uint16_t vector[] = {
+        [TLB_UNIMPLEMENTED] = VEC_LOWER_PRIV,
+        [TLB_ALT_MISS] = VEC_ALT_ITLB,
+        [TLB_VHPT] = VEC_VHPT,
+        [TLB_MISS] = VEC_ITLB,
+        [TLB_NOT_PRESENT] = VEC_NOT_PRESENT,
+        [TLB_NATPAGE] = VEC_NAT,
+        [TLB_KEY_MISS] = VEC_IKEY_MISS,
+        [TLB_KEY_PERM] = VEC_KEY_PERM,
+        [TLB_ACCESS_RIGHTS] = VEC_IACCESS,
+        [TLB_ACCESS_BIT] = VEC_IACCESS_BIT,
+    };
+    uint64_t isr = ISR_X | (c->psr & PSR_RI);
+
+    if (f == TLB_UNIMPLEMENTED)
+        isr |= 0x10; /* ui: unimplemented instruction address (8.3) */
+    if (f == TLB_NATPAGE)
+        isr |= 0x20;
+    interrupt_set_ifa(c, c->ip, t->itir);
+    if ((f == TLB_VHPT || f == TLB_MISS) && (c->psr & PSR_IC))
+        c->cr[CR_IHA] = t->iha;
+    interrupt_deliver(c, vector[f], isr);
+}
+
+/* Physical address of the bundle at c->ip, or false with the fault delivered. */
+static bool fetch_address(struct cpu *c, uint64_t *pa)
+{
+    struct tlb_result t;
+    enum tlb_fault f;
+
+    c->tr.psr = c->psr;
+    f = tlb_translate(c->tlb, c->mem, &c->tr, c->ip, ACC_EXEC, cpu_cpl(c), &t);
+    if (f != TLB_OK) {
+        raise_fetch(c, f, &t);
+        return false;
+    }
+    *pa = t.pa & ~15ull;
+    return true;
+}
+
+static unsigned variant_now(const struct cpu *c)
+{
+    return c->mode & 1 ? BLK_GEN : 0;
+}
+
+/* The block at c->ip; NULL when a fault was delivered or the address is not RAM. */
+static struct block *find_block(struct cpu *c)
+{
+    struct block *b = block_lookup_quick(c, c->ip);
+    uint64_t pa;
+
+    if (b)
+        return b;
+    if (!fetch_address(c, &pa))
+        return NULL;
+    b = block_get(c, pa, variant_now(c));
+    if (b)
+        block_remember(c, c->ip, b);
+    else
+        interrupt_deliver(c, VEC_GENEX, GENEX_ILLEGAL | (c->psr & PSR_RI));
+    return b;
+}
+
+static const struct uop *enter(struct cpu *c, struct block *b, uint64_t ip)
+{
+    c->page_va = ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
+    return uop_run(c, b->uops);
+}
+
+static const struct uop *goto_slow(struct cpu *c, uint64_t ip)
+{
+    struct block *b;
+
+    set_point(c, ip, 0);
+    if (c->step || c->exit_request) {
+        c->branch_taken = true;
+        return NULL;
+    }
+    b = find_block(c);
+    return b ? enter(c, b, ip) : NULL;
+}
+
+const struct uop *uop_goto(struct cpu *c, const struct uop *u, uint64_t ip)
+{
+    struct block *b = block_lookup_quick(c, ip);
+
+    c->iipa = uop_ip(c, u);
+    c->budget += u->rest;
+    if (likely(b))
+        return enter(c, b, ip);
+    return goto_slow(c, ip);
+}
+
+static const struct uop *link_slow(struct cpu *c, const struct uop *u, struct uop *link,
+                                   uint64_t ip)
+{
+    bool local = (ip ^ uop_ip(c, u)) < MEM_PAGE_SIZE;
+    struct block *b;
+
+    set_point(c, ip, 0);
+    if (c->step || c->exit_request) {
+        c->branch_taken = true;
+        return NULL;
+    }
+    b = find_block(c);
+    if (!b)
+        return NULL;
+    link->target = b;
+    link->key = block_key(c, ip);
+    link->gen = local ? LINK_LOCAL : c->code_gen;
+    return enter(c, b, ip);
+}
+
+const struct uop *uop_goto_linked(struct cpu *c, const struct uop *u, uint64_t ip)
+{
+    const struct uop *link = u + 1;
+
+    c->iipa = uop_ip(c, u);
+    c->budget += u->rest;
+    if (likely(link->gen == LINK_LOCAL))
+        return uop_run(c, link->target->uops);
+    if (likely(link->gen == c->code_gen && link->key == block_key(c, ip)))
+        return enter(c, link->target, ip);
+    /* The only writer of a block after it was built: its own branch caches. */
+    return link_slow(c, u, (struct uop *)(uintptr_t)link, ip);
+}
+
+/* --- entry, tail and check operations
+ * -------------------------------------------------------------------- */
+
+static const struct uop *enter_checked(struct cpu *c, const struct block *b)
+{
+    struct block *checked = block_get(c, b->pa, b->variant | BLK_CHECKED);
+
+    if (!checked)
+        return NULL;
+    return uop_run(c, checked->uops);
+}
+
+static const struct uop *op_entry(struct cpu *c, const struct uop *u)
+{
+    const struct block *b = block_of_entry(u);
+
+    if (unlikely(c->budget < c->reserve)) {
+        set_point(c, c->page_va + (b->pa & 0xff0), b->pa & 3);
+        c->branch_taken = true;
+        return NULL;
+    }
+    if (unlikely(b->max_dst >= c->frame_top || (b->uses & c->deny)))
+        return enter_checked(c, b);
+    c->budget -= b->nslots;
+    return uop_next(c, u);
+}
+
+/* Continues behind the block: at bundle offset imm of the page (or the next page), slot pos. */
+static const struct uop *op_tail(struct cpu *c, const struct uop *u)
+{
+    uint64_t ip = c->page_va + (uint64_t)u->imm;
+    struct uop *link = (struct uop *)(uintptr_t)(u + 1);
+    struct block *b;
+    uint64_t pa;
+
+    if (likely(link->gen == LINK_LOCAL))
+        return uop_run(c, link->target->uops);
+    if (u->pos == 0)
+        return uop_goto_linked(c, u, ip);
+    set_point(c, ip, u->pos);
+    if (c->step || c->exit_request || !fetch_address(c, &pa))
+        return NULL;
+    b = block_get(c, pa | u->pos, variant_now(c));
+    if (!b)
+        return NULL;
+    link->target = b;
+    link->gen = LINK_LOCAL;
+    return uop_run(c, b->uops);
+}
+
+/* Checked blocks: Illegal Operation for a target out of the frame, Disabled FP-register fault
+ * (SDM 2:5.6: in this order). Neither when the predicate is false. */
+static const struct uop *check_operands(struct cpu *c, const struct uop *u, bool gen)
+{
+    if (!pr_get(c, u->qp, gen) && !block_checks_unpredicated(u->op))
+        return uop_next(c, u);
+    if (u->op != OP_alloc && u->imm >= c->frame_top)
+        return fault_illegal(c, u);
+    if (u->sub & c->deny)
+        return fault_vector(c, u, VEC_DISABLED_FP,
+                            block_disabled_fp_isr(u) | ((u->sub & c->deny) & DENY_FL ? 1u : 0u) |
+                                ((u->sub & c->deny) & DENY_FH ? 2u : 0u));
+    return uop_next(c, u);
+}
+
+static const struct uop *op_check_fast(struct cpu *c, const struct uop *u)
+{
+    return check_operands(c, u, false);
+}
+
+static const struct uop *op_check_gen(struct cpu *c, const struct uop *u)
+{
+    return check_operands(c, u, true);
+}
+
+uop_fn *block_entry_handler(void)
+{
+    return op_entry;
+}
+
+uop_fn *block_tail_handler(void)
+{
+    return op_tail;
+}
+
+uop_fn *block_check_handler(bool gen)
+{
+    return gen ? op_check_gen : op_check_fast;
+}
+
+/* --- running
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void run_from(struct cpu *c, const struct uop *u)
+{
+#ifdef KITTSON_TRAMPOLINE
+    while (u)
+        u = u->fn(c, u);
+#else
+    u->fn(c, u);
+#endif
+}
+
+/* Executes the one instruction at c->ip, slot PSR.ri. */
+static void run_single(struct cpu *c)
+{
+    unsigned slot = (c->psr & PSR_RI) >> PSR_RI_SHIFT;
+    unsigned variant = variant_now(c) | BLK_CHECKED | BLK_STEP;
+    int64_t reserve = c->reserve;
+    struct block *b;
+    uint64_t pa;
+
+    if (!fetch_address(c, &pa))
+        return;
+    b = block_get(c, pa | slot, variant);
+    if (!b) {
+        interrupt_deliver(c, VEC_GENEX, GENEX_ILLEGAL | (c->psr & PSR_RI));
+        return;
+    }
+    c->page_va = c->ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
+    c->branch_taken = false;
+    c->reserve = INT64_MAX; /* no further block is entered */
+    c->budget -= b->nslots;
+    run_from(c, b->uops + 1);
+    c->reserve = reserve;
+}
+
+static uint64_t fetch_itir(struct cpu *c)
+{
+    uint64_t rr = c->tr.rr[c->ip >> 61];
+
+    return rr & 0xfffffffcull;
+}
+
+/* One instruction with everything PSR asks for around it: instruction breakpoints before,
+ * single-step and taken-branch traps after (SDM 2:5.5.3, 2:7.1). */
+static void step(struct cpu *c)
+{
+    uint64_t before = c->psr, start = c->ip;
+    uint64_t slot = before & PSR_RI, code = 0;
+
+    if ((before & PSR_DB) && !(before & PSR_ID) && debug_inst_match(c, c->ip)) {
+        interrupt_set_ifa(c, c->ip, fetch_itir(c));
+        interrupt_deliver(c, VEC_DEBUG, ISR_X | slot);
+        return;
+    }
+    c->last_vector = -1;
+    c->rfi_done = false;
+    run_single(c);
+    if (c->last_vector >= 0 || c->rfi_done)
+        return;
+    cpu_set_psr(c, c->psr & ~PSR_ONE_INSN);
+    if ((before & PSR_TB) && c->branch_taken)
+        code |= TRAP_TB;
+    if (before & PSR_SS)
+        code |= TRAP_SS;
+    if (!code)
+        return;
+    c->iipa = start;
+    interrupt_deliver(c, code & TRAP_TB ? VEC_TAKEN_BRANCH : VEC_SINGLE_STEP, code | slot);
+}
+
+static void run_stretch(struct cpu *c)
+{
+    struct block *b;
+
+    if (c->step) {
+        step(c);
+        return;
+    }
+    if ((c->psr & PSR_RI) || c->budget < c->reserve) {
+        run_single(c);
+        return;
+    }
+    b = find_block(c);
+    if (!b)
+        return;
+    c->page_va = c->ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
+    run_from(c, b->uops);
+}
+
+/* Slots this stretch may take: not past the timer when time is instructions. */
+static uint64_t stretch_limit(struct cpu *c, uint64_t left)
+{
+    uint64_t due;
+
+    if (left > CHUNK_SLOTS)
+        left = CHUNK_SLOTS;
+    if (!c->deterministic)
+        return left;
+    due = cpu_timer_due_ticks(c);
+    return due && due < left ? due : left;
+}
+
+uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
+{
+    uint64_t start = cpu_icount(c), done = 0;
+
+    c->reserve = c->deterministic ? STEP_RESERVE : 1;
+    while (!c->stop && !c->halted && done < max_slots) {
+        refill(c, stretch_limit(c, max_slots - done));
+        cpu_check_timer(c);
+        if (c->exit_request)
+            refill(c, stretch_limit(c, max_slots - done));
+        if (!interrupt_poll(c)) {
+            block_collect(c);
+            if (c->mode)
+                cpu_update_mode(c);
+            run_stretch(c);
+        }
+        done = cpu_icount(c) - start;
+        if (c->yield) {
+            c->yield = false;
+            break;
+        }
+    }
+    return done;
+}

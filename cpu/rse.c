@@ -1,0 +1,241 @@
+/* Register stack engine. See rse.h; section numbers are of SDM volume 2. */
+#include <string.h>
+#include "access.h"
+#include "interrupt.h"
+#include "rse.h"
+
+#define RNAT_SLOT 0x1f8u /* address bits 8:3 all ones: the slot of a NaT collection (6.5) */
+
+static bool is_rnat_slot(uint64_t addr)
+{
+    return (addr & RNAT_SLOT) == RNAT_SLOT;
+}
+
+uint64_t rse_addr(uint64_t addr, int64_t n)
+{
+    int64_t pos = (int64_t)(addr >> 3 & 0x3f) + n;
+    int64_t skip = pos >= 0 ? pos / 63 : -((62 - pos) / 63);
+
+    return addr + (uint64_t)(n + skip) * 8;
+}
+
+int64_t rse_distance(uint64_t from, uint64_t to)
+{
+    int64_t words = (int64_t)(to - from) >> 3;
+    int64_t pos = (int64_t)(from >> 3 & 0x3f) + words;
+    int64_t skip = pos >= 0 ? pos / 64 : -((63 - pos) / 64);
+
+    return words - skip;
+}
+
+void rse_frame_changed(struct cpu *c)
+{
+    uint64_t *base = &c->stk[c->bof] - 32;
+    uint8_t *nat = &c->stk_nat[c->bof] - 32;
+
+    c->gr_base[1] = c->gr_base[2] = c->gr_base[3] = base;
+    c->nat_base[1] = c->nat_base[2] = c->nat_base[3] = nat;
+    c->frame_top = 32u + c->cfm.sof;
+}
+
+/* Keeps room for a full frame above and for the dirty registers below the base. */
+static void rse_recentre(struct cpu *c)
+{
+    uint32_t lo = c->bof - CPU_PHYS_STACKED, to = CPU_STACK_SLOTS / 2;
+
+    memmove(&c->stk[to - CPU_PHYS_STACKED], &c->stk[lo], 2 * CPU_PHYS_STACKED * 8);
+    memmove(&c->stk_nat[to - CPU_PHYS_STACKED], &c->stk_nat[lo], 2 * CPU_PHYS_STACKED);
+    c->stk_shift += (int64_t)c->bof - to;
+    c->bof = to;
+}
+
+static void rse_move_base(struct cpu *c, int delta)
+{
+    c->bof = (uint32_t)((int)c->bof + delta);
+    if (unlikely(c->bof < 2 * CPU_PHYS_STACKED || c->bof > CPU_STACK_SLOTS - 3 * CPU_PHYS_STACKED))
+        rse_recentre(c);
+}
+
+void rse_reset(struct cpu *c)
+{
+    c->bof = CPU_STACK_SLOTS / 2;
+    c->ndirty = 0;
+    c->bsp = c->bspstore = 0;
+    c->rnat = 0;
+    c->cfm = (struct cfm){0};
+    rse_frame_changed(c);
+}
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+/* The RSE's own accesses: privilege rsc.pl, translation psr.rt, byte order rsc.be (6.5.4). */
+static struct access_val rse_load(struct cpu *c, const struct uop *u, uint64_t addr)
+{
+    const struct stlb_entry *e = &c->stlb->rse[addr >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+
+    if (likely((addr & ~0xff8ull) == e->rtag))
+        return (struct access_val){*(const uint64_t *)(addr + e->addend), ACCESS_OK};
+    return access_load_slow(c, u, addr, 8, AF_READ | ACC_RSE);
+}
+
+static bool rse_store(struct cpu *c, const struct uop *u, uint64_t addr, uint64_t v)
+{
+    const struct stlb_entry *e = &c->stlb->rse[addr >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+
+    if (unlikely((addr & ~0xff8ull) != e->wtag))
+        return access_store_slow(c, u, addr, 8, v, AF_WRITE | ACC_RSE);
+    *(uint64_t *)(addr + e->addend) = v;
+    if (unlikely(c->alat_used))
+        alat_store(c, e->pa | (addr & 0xfff), 8);
+    return true;
+}
+
+/* Stores the oldest dirty register, and the NaT collection before it when one is due. */
+static bool rse_store_one(struct cpu *c, const struct uop *u)
+{
+    uint32_t k = c->bof - (uint32_t)c->ndirty;
+    unsigned bit;
+
+    if (is_rnat_slot(c->bspstore)) {
+        if (!rse_store(c, u, c->bspstore, c->rnat & INT64_MAX))
+            return false;
+        c->bspstore += 8;
+        c->rnat = 0;
+    }
+    if (!rse_store(c, u, c->bspstore, c->stk[k]))
+        return false;
+    bit = c->bspstore >> 3 & 0x3f;
+    c->rnat = (c->rnat & ~(1ull << bit)) | (uint64_t)c->stk_nat[k] << bit;
+    c->bspstore += 8;
+    c->ndirty--;
+    return true;
+}
+
+/* Loads the register below the oldest dirty one (6.5.4). */
+static bool rse_load_one(struct cpu *c, const struct uop *u)
+{
+    struct access_val v;
+    uint32_t k = (uint32_t)((int)c->bof - c->ndirty - 1);
+    uint64_t addr = c->bspstore - 8;
+
+    if (is_rnat_slot(addr)) {
+        v = rse_load(c, u, addr);
+        if (!v.ok)
+            return false;
+        c->rnat = v.v;
+        c->bspstore = addr;
+        addr -= 8;
+    }
+    v = rse_load(c, u, addr);
+    if (!v.ok)
+        return false;
+    c->stk[k] = v.v;
+    c->stk_nat[k] = c->rnat >> (addr >> 3 & 0x3f) & 1;
+    if (c->stk_nat[k])
+        c->nat_seen = true;
+    c->bspstore = addr;
+    c->ndirty++;
+    return true;
+}
+
+/* --- frames ------------------------------------------------------------------------------------
+ */
+
+void rse_call(struct cpu *c)
+{
+    unsigned sol = c->cfm.sol;
+
+    c->bsp = rse_addr(c->bsp, sol);
+    c->ndirty += (int)sol;
+    c->cfm = (struct cfm){.sof = (uint8_t)(c->cfm.sof - sol)};
+    rse_move_base(c, (int)sol);
+    rse_frame_changed(c);
+}
+
+void rse_return(struct cpu *c, uint64_t cfm)
+{
+    unsigned sol = cfm >> 7 & 0x7f;
+
+    c->bsp = rse_addr(c->bsp, -(int64_t)sol);
+    c->ndirty -= (int)sol;
+    rse_move_base(c, -(int)sol);
+    cpu_set_cfm(c, cfm);
+}
+
+bool rse_complete(struct cpu *c)
+{
+    while (unlikely(c->ndirty < 0))
+        if (!rse_load_one(c, NULL))
+            return false;
+    return true;
+}
+
+bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, unsigned sor)
+{
+    while (unlikely(c->ndirty + (int)sof > CPU_PHYS_STACKED))
+        if (!rse_store_one(c, u))
+            return false;
+    c->cfm.sof = (uint8_t)sof;
+    c->cfm.sol = (uint8_t)sol;
+    c->cfm.sor = (uint8_t)sor;
+    c->frame_top = 32u + sof;
+    return true;
+}
+
+void rse_cover(struct cpu *c)
+{
+    unsigned sof = c->cfm.sof;
+
+    c->bsp = rse_addr(c->bsp, sof);
+    c->ndirty += (int)sof;
+    c->cfm = (struct cfm){0};
+    rse_move_base(c, (int)sof);
+    rse_frame_changed(c);
+}
+
+bool rse_flush(struct cpu *c, const struct uop *u)
+{
+    while (c->ndirty > 0)
+        if (!rse_store_one(c, u))
+            return false;
+    /* A collection that ends exactly at BSPSTORE is stored by the next store (6.5.4). */
+    return true;
+}
+
+/* loadrs: exactly rsc.loadrs bytes below BSP are dirty afterwards (6.5.4; 3:loadrs). */
+bool rse_loadrs(struct cpu *c, const struct uop *u)
+{
+    uint64_t want = c->bsp - (c->rsc >> 16 & 0x3fff);
+    int64_t n = rse_distance(want, c->bsp);
+
+    while (c->ndirty < n)
+        if (!rse_load_one(c, u))
+            return false;
+    c->ndirty = (int32_t)n;
+    c->bspstore = want;
+    return true;
+}
+
+void rse_set_bspstore(struct cpu *c, uint64_t value)
+{
+    c->bspstore = value & ~7ull;
+    /* The dirty registers stay and now belong above the new BSPSTORE (6.5.3). */
+    c->bsp = rse_addr(c->bspstore, c->ndirty);
+    if (is_rnat_slot(c->bsp) && c->ndirty == 0)
+        c->bsp = c->bspstore;
+}
+
+bool rse_nats_clear(struct cpu *c)
+{
+    int lo = c->ndirty > 0 ? -c->ndirty : 0;
+
+    for (int k = lo; k < c->cfm.sof; k++)
+        if (c->stk_nat[(int)c->bof + k])
+            return false;
+    for (unsigned k = 0; k < 32; k++)
+        if (c->nat[k] || c->bank_nat[k & 15])
+            return false;
+    memset(c->stk_nat, 0, sizeof c->stk_nat);
+    return true;
+}

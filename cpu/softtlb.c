@@ -1,0 +1,48 @@
+/* Soft TLB upkeep. */
+#include "interp.h"
+
+static void drop(struct stlb_entry *e)
+{
+    e->rtag = e->wtag = STLB_INVALID;
+}
+
+void stlb_flush(struct cpu *c)
+{
+    for (unsigned x = 0; x < STLB_CONTEXTS; x++)
+        for (unsigned k = 0; k < STLB_ENTRIES; k++)
+            drop(&c->stlb->ctx[x][k]);
+}
+
+void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps)
+{
+    uint64_t pages = ps <= MEM_PAGE_SHIFT ? 1 : 1ull << (ps - MEM_PAGE_SHIFT);
+
+    if (pages >= STLB_ENTRIES / 2) {
+        stlb_flush(c);
+        return;
+    }
+    va = va >> ps << ps;
+    for (uint64_t n = 0; n < pages; n++)
+        for (unsigned x = 0; x < STLB_PHYS; x++)
+            drop(&c->stlb->ctx[x][((va >> MEM_PAGE_SHIFT) + n) & (STLB_ENTRIES - 1)]);
+}
+
+void stlb_flush_regions(struct cpu *c, unsigned mask)
+{
+    for (unsigned x = 0; x < STLB_PHYS; x++)
+        for (unsigned k = 0; k < STLB_ENTRIES; k++) {
+            struct stlb_entry *e = &c->stlb->ctx[x][k];
+            uint64_t tag = e->rtag == STLB_INVALID ? e->wtag : e->rtag;
+
+            if (mask >> (tag >> 61) & 1)
+                drop(e);
+        }
+}
+
+void stlb_protect_page(struct cpu *c, uint64_t pa)
+{
+    for (unsigned x = 0; x <= STLB_PHYS; x++)
+        for (unsigned k = 0; k < STLB_ENTRIES; k++)
+            if (c->stlb->ctx[x][k].pa == pa)
+                c->stlb->ctx[x][k].wtag = STLB_INVALID;
+}
