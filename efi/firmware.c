@@ -5,10 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if __has_include("fpswa.h")
 #include "fpswa.h"
-#define HAVE_FPSWA 1
-#endif
 #include "log.h"
 
 /* A translation the guest cannot provide in this many tries counts as a bad pointer. */
@@ -132,6 +129,22 @@ static void load_stacked_args(struct fwcall *k)
         k->arg[i] = i < k->c->cfm.sof ? cpu_gr(k->c, 32 + i) : 0;
 }
 
+/* The FPSWA service gives up on a missing translation, so what its pointers lead to is made
+ * present first: bundle, IPSR, FPSR, ISR, predicates, IFS, FP state. */
+static void call_fpswa(struct fwcall *k)
+{
+    uint8_t bundle[16];
+
+    load_stacked_args(k);
+    k->ret[0] = FPSWA_ERROR;
+    if (!fw_read(k, k->arg[1], bundle, sizeof(bundle)))
+        return;
+    for (unsigned i = 2; i < 8; i++)
+        if (!fw_writable(k, k->arg[i], 8))
+            return;
+    fpswa_call(k->c, k->arg, k->ret);
+}
+
 static void dispatch(struct fwcall *k, unsigned entry)
 {
     switch (entry) {
@@ -149,10 +162,7 @@ static void dispatch(struct fwcall *k, unsigned entry)
         sal_ap_woken(k);
         break;
     case FW_ENTRY_FPSWA:
-        load_stacked_args(k);
-#ifdef HAVE_FPSWA
-        k->ret[0] = fpswa_call(k->c, k->arg, k->ret);
-#endif
+        call_fpswa(k);
         break;
     default:
         load_stacked_args(k);

@@ -26,6 +26,7 @@ struct firmware_config {
     /* Callbacks. Any may be NULL. They run in the calling CPU's thread under the firmware's lock
      * and must not call back into the firmware. */
     void *opaque;
+    uint64_t (*wall_ns)(void *opaque); /* ns since 1970 UTC for GetTime; NULL: the host's clock */
     void (*power_off)(void *opaque);
     void (*reset)(void *opaque);
     /* PCI configuration access of 1, 2 or 4 bytes, aligned; devfn is device << 3 | function, reg

@@ -208,6 +208,22 @@ static bool decode_time(const uint8_t in[TIME_SIZE], int64_t *seconds)
     return true;
 }
 
+/* The machine's clock without the offset the guest has set. */
+static struct timespec wall_clock(const struct firmware *fw)
+{
+    struct timespec ts;
+
+    if (fw->cfg.wall_ns) {
+        uint64_t ns = fw->cfg.wall_ns(fw->cfg.opaque);
+
+        ts.tv_sec = (time_t)(ns / 1000000000);
+        ts.tv_nsec = (long)(ns % 1000000000);
+    } else {
+        clock_gettime(CLOCK_REALTIME, &ts);
+    }
+    return ts;
+}
+
 static uint64_t get_time(struct fwcall *k)
 {
     static const uint8_t capabilities[12] = {1, 0, 0, 0, 0x80, 0xf0, 0xfa, 2, 0};
@@ -216,7 +232,7 @@ static uint64_t get_time(struct fwcall *k)
 
     if (!k->arg[0])
         return EFI_INVALID_PARAMETER;
-    clock_gettime(CLOCK_REALTIME, &ts);
+    ts = wall_clock(k->fw);
     ts.tv_sec += k->fw->time_offset;
     encode_time(&ts, out);
     if (!fw_write(k, k->arg[0], out, sizeof(out)))
@@ -234,7 +250,7 @@ static uint64_t set_time(struct fwcall *k)
 
     if (!k->arg[0] || !fw_read(k, k->arg[0], in, sizeof(in)) || !decode_time(in, &seconds))
         return EFI_INVALID_PARAMETER;
-    k->fw->time_offset = seconds - time(NULL);
+    k->fw->time_offset = seconds - wall_clock(k->fw).tv_sec;
     return EFI_SUCCESS;
 }
 
