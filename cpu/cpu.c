@@ -161,6 +161,12 @@ void cpu_set_gr_nat(struct cpu *c, unsigned n, bool nat)
         c->nat_seen = true;
 }
 
+void gr_set_nat(struct cpu *c, unsigned n, uint64_t v)
+{
+    cpu_set_gr(c, n, v);
+    cpu_set_gr_nat(c, n, true);
+}
+
 /* --- floating point, predicates
  * -------------------------------------------------------------------- */
 

@@ -41,6 +41,14 @@ static int64_t saturate(int64_t v, unsigned bits, unsigned sub)
     return clamp(v, 0, (1ll << bits) - 1);
 }
 
+/* A shift that overflows saturates at once, whatever is added (SDM 3:pshladd). */
+static int64_t shift_add(int64_t x, unsigned n, int64_t y)
+{
+    int64_t v = x << n;
+
+    return v != saturate(v, 16, 1) ? saturate(v, 16, 1) : saturate(v + y, 16, 1);
+}
+
 /* First operand's and second operand's value under the completer. */
 #define XV (u->sub == 1 ? (int64_t)x : (int64_t)ux)
 #define YV (u->sub == 1 || u->sub == 3 ? (int64_t)y : (int64_t)uy)
@@ -63,7 +71,7 @@ LANES1(pmin1_u, ux < uy ? ux : uy)
 LANES1(pmax1_u, ux > uy ? ux : uy)
 LANES2(pmin2, x < y ? x : y)
 LANES2(pmax2, x > y ? x : y)
-LANES2(pshladd2, saturate(saturate((int64_t)x << u->pos, 16, 1) + y, 16, 1))
+LANES2(pshladd2, shift_add(x, u->pos, y))
 LANES2(pshradd2, saturate((x >> u->pos) + y, 16, 1))
 LANES2(pmpyshr2, u->sub ? (uint32_t)ux *uy >> u->pos : (uint32_t)(x *y) >> u->pos)
 

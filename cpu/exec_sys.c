@@ -54,7 +54,7 @@ static const struct uop *do_break(struct cpu *c, const struct uop *u, uint64_t i
 UOP_BODY(break_any)
 {
     (void)gen;
-    return do_break(c, u, (uint64_t)u->imm);
+    return do_break(c, u, (uint64_t)u->imm & 0x1fffff);
 }
 UOP_DEFINE_GEN(break_any)
 
@@ -96,7 +96,8 @@ static const struct uop *psr_changed(struct cpu *c, const struct uop *u, uint64_
 }
 
 /* ssm, rsm: PSR{23:0}; bits that do not exist are reserved. */
-#define PSR_SM_VALID 0xefe03eull
+#define PSR_SM_VALID 0xfee03eull
+#define PSR_L_VALID  0x0ffee03eull
 #define UM_VALID     0x3eull
 
 UOP_BODY(ssm)
@@ -134,7 +135,7 @@ UOP_BODY(mov_to_psr_l)
     PRIVILEGED();
     NAT_FAULT(u->r2);
     low = v & 0xffffffffull;
-    if (low & ~0x0feffe03eull & 0xffffffffull)
+    if (low & ~PSR_L_VALID)
         return fault_genex(c, u, GENEX_RESERVED);
     if ((c->psr ^ low) & PSR_PK)
         stlb_flush(c);
@@ -357,7 +358,8 @@ UOP_BODY(tpa)
 {
     struct access_ref r;
 
-    PRIVILEGED();
+    if (cpu_cpl(c) != 0) /* a non-access instruction says so in every ISR (2:8.3) */
+        return fault_vector(c, u, VEC_GENEX, GENEX_PRIV_OP | ISR_NA);
     if (gr_nat(c, u->r3, gen))
         return fault_nat(c, u, ISR_NA);
     if (!(c->psr & PSR_DT)) {
@@ -377,7 +379,8 @@ UOP_BODY(tak)
     const struct tlb_entry *e;
     uint64_t va = gr_get(c, u->r3, gen);
 
-    PRIVILEGED();
+    if (cpu_cpl(c) != 0) /* a non-access instruction says so in every ISR (2:8.3) */
+        return fault_vector(c, u, VEC_GENEX, GENEX_PRIV_OP | ISR_NA | 3);
     if (gr_nat(c, u->r3, gen))
         return fault_nat(c, u, ISR_NA | 3);
     e = c->psr & PSR_DT
@@ -494,16 +497,22 @@ UOP_BODY(invala_e_f)
 }
 UOP_DEFINE(invala_e_f)
 
-/* fc: decoded code follows stores by itself; only the address is checked (SDM 3:fc). */
+/* fc: decoded code follows stores by itself; only the address is checked, and the access bit is
+ * not part of that (SDM 3:fc). */
 UOP_BODY(fc)
 {
+    uint64_t va = gr_get(c, u->r3, gen), isr = ISR_R | ISR_NA | 1;
+    struct tlb_result t;
+    enum tlb_fault f;
+
     if (gr_nat(c, u->r3, gen))
-        return fault_nat(c, u, ISR_R | ISR_NA | 1);
-    if (access_translate(c, u, gr_get(c, u->r3, gen), 1,
-                         AF_READ | ACC_NONACCESS | 1u << AF_NA_SHIFT)
-            .ok != ACCESS_OK)
-        return NULL;
-    return uop_next(c, u);
+        return fault_nat(c, u, isr);
+    c->tr.psr = c->psr;
+    f = tlb_translate(c->tlb, c->mem, &c->tr, va, ACC_READ | ACC_NONACCESS, cpu_cpl(c), &t);
+    if (f == TLB_OK || f == TLB_ACCESS_BIT)
+        return uop_next(c, u);
+    access_raise(c, u, va, f, &t, isr | (uint64_t)uop_slot(u) << ISR_EI_SHIFT);
+    return NULL;
 }
 UOP_DEFINE_GEN(fc)
 

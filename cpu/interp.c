@@ -469,7 +469,7 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
             refill(c, stretch_limit(c, max_slots - done));
         if (!interrupt_poll(c)) {
             block_collect(c);
-            if (c->mode)
+            if (c->mode || c->nat_seen)
                 cpu_update_mode(c);
             run_stretch(c);
         }

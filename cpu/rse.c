@@ -199,7 +199,13 @@ bool rse_flush(struct cpu *c, const struct uop *u)
     while (c->ndirty > 0)
         if (!rse_store_one(c, u))
             return false;
-    /* A collection that ends exactly at BSPSTORE is stored by the next store (6.5.4). */
+    if (c->bspstore == c->bsp)
+        return true;
+    /* The last register was the 63rd of its group: its collection is due too (6.5.4). */
+    if (!rse_store(c, u, c->bspstore, c->rnat & INT64_MAX))
+        return false;
+    c->bspstore += 8;
+    c->rnat = 0;
     return true;
 }
 

@@ -89,8 +89,8 @@ int sys_cr_write(struct cpu *c, unsigned n, uint64_t v)
     case CR_PTA:
         c->cr[n] = c->tr.pta = v;
         return 0;
-    case CR_IIP:
-        c->cr[n] = v;
+    case CR_IHA: /* bits 1:0 are ignored (3.3.5.9) */
+        c->cr[n] = v & ~3ull;
         return 0;
     case CR_EOI:
         sapic_write_eoi(c);
