@@ -276,7 +276,10 @@ SETF_HANDLER(setf_d, fp_from_double(v))
 static const struct uop *getf_nat(struct cpu *c, const struct uop *u, bool gen)
 {
     gr_set_nat(c, u->r1, 0);
-    return gen ? uop_next(c, u) : uop_exit_after(c, u);
+    if (gen)
+        return uop_next(c, u);
+    cpu_update_mode(c);
+    return uop_exit_after(c, u);
 }
 
 #define GETF_HANDLER(name, convert)                                                                \
