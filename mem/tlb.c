@@ -32,6 +32,7 @@ struct side {
     uint64_t size_mask[RID_GROUPS]; /* bit ps set: size_count is not zero */
     uint64_t tr_valid;              /* bit n: TR n holds a translation */
     unsigned cursor;                /* next TC ring position to fill */
+    bool evicted;                   /* entries were lost since tlb_evicted() was asked */
 };
 
 struct tlb {
@@ -209,7 +210,7 @@ static bool overlaps_tr(const struct side *s, uint64_t offset, unsigned ps, uint
 
 /* A free TC slot. When the ring is full a batch of the oldest entries goes at once, so that the
  * caller's cached copies have to go only once per batch. */
-static unsigned alloc_tc(struct side *s, bool *changed)
+static unsigned alloc_tc(struct side *s)
 {
     unsigned pos = s->cursor;
 
@@ -220,10 +221,19 @@ static unsigned alloc_tc(struct side *s, bool *changed)
             if (s->slots[n].e.valid)
                 unlink_slot(s, n);
         }
-        *changed = true;
+        s->evicted = true;
     }
     s->cursor = (pos + 1) % TLB_TC_COUNT;
     return TLB_TR_COUNT + pos;
+}
+
+bool tlb_evicted(struct tlb *t)
+{
+    bool evicted = t->side[TLB_DATA].evicted || t->side[TLB_INST].evicted;
+
+    t->side[TLB_DATA].evicted = false;
+    t->side[TLB_INST].evicted = false;
+    return evicted;
 }
 
 bool tlb_va_implemented(uint64_t va)
@@ -339,7 +349,7 @@ int tlb_insert_tc(struct tlb *t, enum tlb_side side, uint64_t va, uint64_t pte, 
     if (err)
         return err;
     dropped = drop_overlaps(s, va & OFFSET_MASK, (itir >> 2) & 63, rid);
-    n = alloc_tc(s, &dropped);
+    n = alloc_tc(s);
     fill(&s->slots[n].e, va, pte, itir, rid);
     link_slot(s, n);
     if (changed)

@@ -85,8 +85,8 @@ struct tlb_result {
     uint8_t rights; /* for the given cpl: ACC_READ|ACC_WRITE|ACC_EXEC that the entry (keys, dirty
                        and access bits included) permits: what a soft TLB may cache */
     uint8_t new_pl; /* privilege level promoted to by an epc page (ar 7) */
-    bool changed;   /* the walker's insertion removed an older translation: cached copies must go
-                       (set whatever the returned fault) */
+    bool changed;   /* the walker's insertion has replaced older translations: cached copies for
+                       the 2^ps bytes around va must go (set whatever the returned fault) */
     const struct tlb_entry *entry; /* NULL when physical or missing; else set even on a fault, as
                                       are pa and the fields above. Valid until the next insertion
                                       or purge */
@@ -100,8 +100,8 @@ void tlb_reset(struct tlb *t);
 /* Inserts (itr/itc). va is cr.ifa, pte the instruction's operand, itir cr.itir; rid from
  * rr[va{63:61}]. 0 or a negative code: -1 Reserved Register/Field fault, -2 Unimplemented Data
  * Address, -3 Machine Check (overlaps a TR). Overlapping TC entries are purged first. slot is the
- * TR number (0..63) of itr. Returns via *changed whether an older translation may have been removed
- * (cached copies must go). */
+ * TR number (0..63) of itr. Returns via *changed (may be NULL) whether older translations
+ * overlapped: cached copies for the inserted page must go then. See also tlb_evicted(). */
 int tlb_insert_tr(struct tlb *t, enum tlb_side side, unsigned slot, uint64_t va, uint64_t pte,
                   uint64_t itir, const struct tlb_regs *r, bool *changed);
 int tlb_insert_tc(struct tlb *t, enum tlb_side side, uint64_t va, uint64_t pte, uint64_t itir,
@@ -111,6 +111,11 @@ int tlb_insert_tc(struct tlb *t, enum tlb_side side, uint64_t va, uint64_t pte, 
 void tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid);
 void tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid);
 void tlb_purge_all_tc(struct tlb *t);
+
+/* Whether entries were lost for lack of room since the last call, by any insertion or by the
+ * walker. Cached copies of anything must go then: a later insertion can no longer see that it
+ * replaces one of them. True about once in 256 insertions at most. */
+bool tlb_evicted(struct tlb *t);
 
 /* Finds the entry for a virtual address, TRs first. NULL if none. No side effects. */
 const struct tlb_entry *tlb_find(struct tlb *t, enum tlb_side side, uint64_t va, uint32_t rid);
