@@ -167,7 +167,7 @@ find_table:
     ld8 r15 = [r39], 8
     cmp.eq p6, p7 = r14, r36;;
     ld8 r16 = [r39], 8
-    (p6) cmp.eq.unc p6, p7 = r15, r37;;
+    (p6) cmp.eq p6, p7 = r15, r37;;
     (p6) mov r8 = r16
     (p7) br.cond.sptk 1b;;
 2:  LEAVE
@@ -695,13 +695,14 @@ ap_start:
     ld8 r14 = [r14];;
     adds r14 = 8, r14;;
     ld8 r14 = [r14];;
-    mov b6 = r14;;
+    mov b6 = r14
+    movl r14 = 1f;;
+    mov b0 = r14;;
 1:  mov r28 = PAL_HALT_LIGHT
     mov r29 = r0
     mov r30 = r0
     mov r31 = r0
-    br.call.sptk b0 = b6;;
-    br.sptk 1b;;
+    br.cond.sptk b6;; /* comes back to 1 */
 
 /* 355 / 113 with the architecture's division sequence: an approximation and three corrections. */
     .proc show_float
@@ -763,7 +764,8 @@ power_off:
     .endp power_off
 
 /* ------------------------------------------------------------------ calling the firmware */
-/* PAL procedure r32 by the static convention (no arguments): r8..r11 are its results. */
+/* PAL procedure r32 by the static convention (no arguments): r8..r11 are its results. It is branched
+ * to, not called, so that our frame stays the current one; it returns to b0. */
     .proc call_pal
 call_pal:
     ENTER(1)
@@ -774,9 +776,11 @@ call_pal:
     mov r29 = r0
     mov r30 = r0
     mov r31 = r0
-    rsm psr.i;; /* PAL is called with interrupts off; our only caller with them on is at start */
-    br.call.sptk b0 = b6;;
-    LEAVE
+    movl r14 = 1f;;
+    mov b0 = r14
+    rsm psr.i;; /* every caller expects interrupts to be off afterwards */
+    br.cond.sptk b6;;
+1:  LEAVE
     .endp call_pal
 
 /* SAL procedure: r32 = SAL_PROC, r33.. its arguments (function, three more), r14 its gp. */
