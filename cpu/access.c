@@ -77,6 +77,24 @@ void access_raise(struct cpu *c, const struct uop *u, uint64_t va, enum tlb_faul
     interrupt_deliver(c, vector, isr);
 }
 
+enum tlb_fault access_lookup(struct cpu *c, uint64_t va, unsigned acc, unsigned cpl,
+                             struct tlb_result *t)
+{
+    enum tlb_fault f;
+
+    c->tr.psr = c->psr;
+    f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc, cpl, t);
+
+    if (unlikely(tlb_evicted(c->tlb))) {
+        stlb_flush(c);
+        block_flush_lookup(c);
+    } else if (unlikely(t->changed)) {
+        stlb_flush_range(c, va, t->ps);
+        block_flush_lookup(c);
+    }
+    return f;
+}
+
 /* ITLB.ed of the page the instruction is in: deferral with recovery code (5.5.5). */
 static bool code_page_ed(struct cpu *c)
 {
@@ -148,8 +166,7 @@ static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigne
     uint64_t isr;
     bool spec = flags & AF_SPEC;
 
-    c->tr.psr = c->psr;
-    f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc, access_cpl(c, flags), t);
+    f = access_lookup(c, va, acc, access_cpl(c, flags), t);
     if (f != TLB_OK) {
         if (spec && defers(c, f))
             return ACCESS_DEFERRED;

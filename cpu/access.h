@@ -54,6 +54,9 @@ struct access_ref {
 };
 struct access_ref access_translate(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                    unsigned flags);
+/* tlb_translate in the current context, dropping copies of translations it replaced. */
+enum tlb_fault access_lookup(struct cpu *c, uint64_t va, unsigned acc, unsigned cpl,
+                             struct tlb_result *t);
 /* Raises what tlb_translate reported. */
 void access_raise(struct cpu *c, const struct uop *u, uint64_t va, enum tlb_fault f,
                   const struct tlb_result *t, uint64_t isr);

@@ -101,6 +101,7 @@ void cpu_reset(struct cpu *c)
     c->stk_shift = 0;
     rse_reset(c);
     memset(&c->tr, 0, sizeof c->tr);
+    c->tr.dbr = c->dbr;
     for (unsigned n = 0; n < TLB_RR_COUNT; n++)
         c->tr.rr[n] = 12 << 2;
     tlb_reset(c->tlb);
@@ -265,7 +266,7 @@ void cpu_firmware_return(struct cpu *c, bool pop_frame)
     c->psr &= ~PSR_RI;
     if (pop_frame) {
         c->ec = c->pfs >> 52 & 0x3f;
-        rse_return(c, c->pfs & 0x3fffffffffull);
+        rse_return(c, c->pfs & 0x3fffffffffull, CFM_SOL(c->pfs));
         if (!rse_complete(c))
             return;
     }

@@ -1,6 +1,6 @@
 /* Branches, checks that branch, and the other B-unit instructions (SDM 1:4.5, 3:br, brl, chk...).
  */
-#include "alat.h"
+#include "access.h"
 #include "interrupt.h"
 #include "rse.h"
 
@@ -130,7 +130,7 @@ static const struct uop *do_ret(struct cpu *c, const struct uop *u)
     uint64_t pfs = c->pfs, to = c->br[u->r2] & ~15ull;
 
     c->ec = pfs >> PFS_EC_SHIFT & 0x3f;
-    rse_return(c, pfs & 0x3fffffffffull);
+    rse_return(c, pfs & 0x3fffffffffull, CFM_SOL(pfs));
     c->mode = c->nat_seen || c->cfm.rrb_gr || c->cfm.rrb_fr || c->cfm.rrb_pr;
     if (unlikely(pfs >> PFS_PPL_SHIFT > cpu_cpl(c)))
         return ret_demoting(c, u, to);
@@ -323,10 +323,7 @@ static const struct uop *epc(struct cpu *c, const struct uop *u)
     if (!(c->psr & PSR_IT)) {
         cpl = 0;
     } else {
-        c->tr.psr = c->psr;
-        if (tlb_translate(c->tlb, c->mem, &c->tr, uop_ip(c, u), ACC_EXEC, (unsigned)cpl, &t) ==
-                TLB_OK &&
-            t.new_pl < cpl)
+        if (access_lookup(c, uop_ip(c, u), ACC_EXEC, (unsigned)cpl, &t) == TLB_OK && t.new_pl < cpl)
             cpl = t.new_pl;
     }
     cpu_set_psr(c, (c->psr & ~PSR_CPL) | cpl << PSR_CPL_SHIFT);

@@ -37,8 +37,7 @@ static bool in_firmware(struct cpu *c, const struct uop *u)
 
     if (c->fw_hi == c->fw_lo || !c->hooks.firmware)
         return false;
-    c->tr.psr = c->psr;
-    if (tlb_translate(c->tlb, c->mem, &c->tr, uop_ip(c, u), ACC_EXEC, cpu_cpl(c), &t) != TLB_OK)
+    if (access_lookup(c, uop_ip(c, u), ACC_EXEC, cpu_cpl(c), &t) != TLB_OK)
         return false;
     return t.pa >= c->fw_lo && t.pa < c->fw_hi;
 }
@@ -275,7 +274,10 @@ UOP_BODY(insert)
            : tlb_insert_tc(c->tlb, side, va, pte, c->cr[CR_ITIR], &c->tr, &changed);
     if (r == -1 || r == -2)
         return fault_genex(c, u, GENEX_RESERVED);
-    if (changed || tr) {
+    if (tlb_evicted(c->tlb)) {
+        stlb_flush(c);
+        block_flush_lookup(c);
+    } else if (changed || tr) {
         stlb_flush_range(c, va, c->cr[CR_ITIR] >> 2 & 0x3f);
         block_flush_lookup(c);
     } else if (!inst) {
@@ -402,8 +404,7 @@ static const struct uop *probe(struct cpu *c, const struct uop *u, unsigned pl, 
 
     if (pl < cpu_cpl(c))
         pl = cpu_cpl(c);
-    c->tr.psr = c->psr;
-    f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc | ACC_NONACCESS, pl, &t);
+    f = access_lookup(c, va, acc | ACC_NONACCESS, pl, &t);
     switch (f) {
     case TLB_OK:
     case TLB_ACCESS_RIGHTS:
@@ -450,8 +451,7 @@ UOP_BODY(probe_fault)
         return fault_nat(c, u, isr);
     if (pl < cpu_cpl(c))
         pl = cpu_cpl(c);
-    c->tr.psr = c->psr;
-    f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc | ACC_NONACCESS, pl, &t);
+    f = access_lookup(c, va, acc | ACC_NONACCESS, pl, &t);
     if (f == TLB_OK)
         return uop_next(c, u);
     access_raise(c, u, va, f, &t, isr | (uint64_t)uop_slot(u) << ISR_EI_SHIFT);
@@ -507,8 +507,7 @@ UOP_BODY(fc)
 
     if (gr_nat(c, u->r3, gen))
         return fault_nat(c, u, isr);
-    c->tr.psr = c->psr;
-    f = tlb_translate(c->tlb, c->mem, &c->tr, va, ACC_READ | ACC_NONACCESS, cpu_cpl(c), &t);
+    f = access_lookup(c, va, ACC_READ | ACC_NONACCESS, cpu_cpl(c), &t);
     if (f == TLB_OK || f == TLB_ACCESS_BIT)
         return uop_next(c, u);
     access_raise(c, u, va, f, &t, isr | (uint64_t)uop_slot(u) << ISR_EI_SHIFT);

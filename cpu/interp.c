@@ -1,5 +1,6 @@
 /* The run loop, block entry and exit, and how control moves between blocks. */
 #include <string.h>
+#include "access.h"
 #include "block.h"
 #include "debug.h"
 #include "interrupt.h"
@@ -165,8 +166,7 @@ static bool fetch_address(struct cpu *c, uint64_t *pa)
     struct tlb_result t;
     enum tlb_fault f;
 
-    c->tr.psr = c->psr;
-    f = tlb_translate(c->tlb, c->mem, &c->tr, c->ip, ACC_EXEC, cpu_cpl(c), &t);
+    f = access_lookup(c, c->ip, ACC_EXEC, cpu_cpl(c), &t);
     if (f != TLB_OK) {
         raise_fetch(c, f, &t);
         return false;

@@ -129,7 +129,7 @@ const struct uop *interrupt_return(struct cpu *c, const struct uop *u)
     (void)uop_exit_after(c, u);
     c->rfi_done = true;
     if (ifs >> 63)
-        rse_return(c, ifs & 0x3fffffffffull);
+        rse_return(c, ifs & 0x3fffffffffull, CFM_SOF(ifs));
     c->ip = c->cr[CR_IIP] & ~15ull;
     cpu_set_psr(c, ipsr);
     c->iipa = c->ip;

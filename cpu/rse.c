@@ -153,13 +153,11 @@ void rse_call(struct cpu *c)
     rse_frame_changed(c);
 }
 
-void rse_return(struct cpu *c, uint64_t cfm)
+void rse_return(struct cpu *c, uint64_t cfm, unsigned n)
 {
-    unsigned sol = cfm >> 7 & 0x7f;
-
-    c->bsp = rse_addr(c->bsp, -(int64_t)sol);
-    c->ndirty -= (int)sol;
-    rse_move_base(c, -(int)sol);
+    c->bsp = rse_addr(c->bsp, -(int64_t)n);
+    c->ndirty -= (int)n;
+    rse_move_base(c, -(int)n);
     cpu_set_cfm(c, cfm);
 }
 

@@ -19,9 +19,12 @@ int64_t rse_distance(uint64_t from, uint64_t to);
 void rse_reset(struct cpu *c);
 /* br.call: the callee's frame starts with the caller's outputs. */
 void rse_call(struct cpu *c);
-/* br.ret, rfi: back to a frame of `cfm` (packed, 38 bits). Makes the incomplete frame visible to
+/* br.ret, rfi: back to a frame of `cfm` (packed, 38 bits) that starts n registers lower: its
+ * locals after br.ret, all of it after cover and rfi. Makes the incomplete frame visible to
  * rse_complete, which must follow. */
-void rse_return(struct cpu *c, uint64_t cfm);
+void rse_return(struct cpu *c, uint64_t cfm, unsigned n);
+#define CFM_SOF(cfm) ((unsigned)(cfm)&0x7f)
+#define CFM_SOL(cfm) ((unsigned)((cfm) >> 7) & 0x7f)
 /* Mandatory loads of an incomplete frame. false: a fault was raised (ISR.ir set). */
 bool rse_complete(struct cpu *c);
 /* alloc: grows or shrinks the frame. false: a mandatory store faulted. */

@@ -83,6 +83,9 @@ int sys_cr_write(struct cpu *c, unsigned n, uint64_t v)
     case CR_ITM:
         write_itm(c, v);
         return 1;
+    case CR_DCR:
+        c->cr[n] = c->tr.dcr = v;
+        return 0;
     case CR_IVA:
         c->cr[n] = v & ~0x7fffull;
         return 0;
