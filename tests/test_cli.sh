@@ -80,7 +80,7 @@ refused '--cpu-model merced' run --cpu-model merced
 refused '--machine rx2660' run --machine rx2660
 refused '--console' run --console tape
 refused '--console' run --console unix:
-refused '--console file:/nonexistent/x' run --console file:/nonexistent/x
+refused '/nonexistent/x' run --console file:/nonexistent/x
 refused '--uuid 123' run --uuid 123
 refused '--serial' run --serial 'a b'
 refused 'argument vmlinux' run vmlinux

@@ -4,7 +4,8 @@
  * operating system finds it: console UART in the PCDP table, interrupt controllers in the ACPI
  * tables, firmware entry points in the EFI and SAL system tables. It then takes timer
  * interrupts, an inter-processor interrupt and a device interrupt with its own interruption table,
- * starts the other processors, and powers the machine off.
+ * starts the other processors, and powers the machine off. With the command line "echo" it
+ * answers the keyboard before that.
  *
  * Registers kept throughout: r4 UART, r5 boot parameters, r6 EFI system table, r7 SAL system
  * table's entry-point record.
@@ -126,6 +127,7 @@ _start:
     br.call.sptk b0 = show_device_interrupt;;
     br.call.sptk b0 = show_processors;;
     br.call.sptk b0 = show_float;;
+    br.call.sptk b0 = echo;;
     SAY(text_bye)
     br.call.sptk b0 = power_off;;
     .endp _start
@@ -744,6 +746,41 @@ show_float:
     LEAVE
     .endp show_float
 
+/* With a command line that begins with "echo": sends back what is typed, up to a q. Sleeps until the
+ * UART's "data available" interrupt; the handler has switched it off again. */
+    .proc echo
+echo:
+    ENTER(0)
+    ld8 r36 = [r5];;
+    cmp.eq p6, p0 = r0, r36
+    (p6) br.cond.spnt 9f;;
+    ld1 r36 = [r36];;
+    cmp.ne p6, p0 = 'e', r36
+    (p6) br.cond.spnt 9f;;
+    SAY(text_echo)
+1:  adds r14 = 1, r4
+    mov r15 = 1;;
+    st1.rel [r14] = r15
+    rsm psr.i;;
+    adds r14 = 5, r4;;
+    ld1.acq r15 = [r14];;
+    tbit.nz p6, p0 = r15, 0 /* data ready */
+    (p6) br.cond.spnt 2f;;
+    mov r40 = PAL_HALT_LIGHT
+    br.call.sptk b0 = call_pal;;
+    ssm psr.i;;
+    srlz.d;;
+    br.sptk 1b;;
+2:  ssm psr.i;;
+    srlz.d;;
+    ld1.acq r36 = [r4];;
+    mov r40 = r36
+    br.call.sptk b0 = putc;;
+    cmp.ne p6, p0 = 'q', r36
+    (p6) br.cond.sptk 1b;;
+9:  LEAVE
+    .endp echo
+
 /* EFI ResetSystem(EfiResetShutdown, EFI_SUCCESS, 0, NULL). */
     .proc power_off
 power_off:
@@ -979,6 +1016,7 @@ text_arrived:       .asciz " arrived\r\n"
 text_processors:    .asciz "Processors in the ACPI tables: "
 text_started:       .asciz "; others started and answering: "
 text_float:         .asciz "Floating point: 355 / 113 = "
+text_echo:          .asciz "Type; q ends: "
 text_bye:           .asciz "\r\nAll shown. Powering off.\r\n"
 text_trouble:       .asciz "\r\nUnexpected interruption, vector 0x"
 text_at:            .asciz " at 0x"
