@@ -31,13 +31,24 @@ ALWAYS_INLINE const struct uop *finish(struct cpu *c, const struct uop *u, struc
 
 /* --- multiply-add ---------------------------------------------------------------------------- */
 
+ALWAYS_INLINE const struct uop *multiply_add(struct cpu *c, const struct uop *u, unsigned neg,
+                                             bool gen)
+{
+    const struct fpreg *f3 = fr_get(c, u->r3, gen), *f4 = fr_get(c, u->r4, gen);
+    const struct fpreg *f2 = addend(c, u, gen);
+    struct fpfast r = fp_fma_fast(f3, f4, f2, c->fpsr, FP_HOW(neg, u->sub, u->sf));
+    if (likely(r.rest != FP_FAST_NONE)) {
+        fr_set(c, u->r1, (struct fpreg){r.sig, (uint32_t)r.rest, 0}, gen);
+        add_flags(c, u, (unsigned)(r.rest >> FP_FAST_FLAGS_SHIFT));
+        return uop_next(c, u);
+    }
+    return finish(c, u, fp_fma(f3, f4, f2, neg, u->sub, c->fpsr, u->sf), gen);
+}
+
 #define FMA_HANDLER(name, neg)                                                                     \
     UOP_BODY(name)                                                                                 \
     {                                                                                              \
-        return finish(c, u,                                                                        \
-                      fp_fma(fr_get(c, u->r3, gen), fr_get(c, u->r4, gen), addend(c, u, gen), neg, \
-                             u->sub, c->fpsr, u->sf),                                              \
-                      gen);                                                                        \
+        return multiply_add(c, u, neg, gen);                                                       \
     }                                                                                              \
     UOP_DEFINE(name)
 #define FPMA_HANDLER(name, neg)                                                                    \

@@ -109,6 +109,18 @@ struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct
 struct fpout fp_pma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
                     unsigned neg, uint64_t fpsr, unsigned sf);
 
+/* The common case of fp_fma in two registers: rest is the register's exponent and sign with the
+ * flags above, or FP_FAST_NONE if fp_fma has to be asked. I may be missing when the status field
+ * has it already. how: FP_HOW. */
+struct fpfast {
+    uint64_t sig, rest;
+};
+#define FP_FAST_NONE        (~0ull)
+#define FP_FAST_FLAGS_SHIFT 32
+#define FP_HOW(neg, pc, sf) ((neg) | (unsigned)(pc) << 2 | (unsigned)(sf) << 4)
+struct fpfast fp_fma_fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                          uint64_t fpsr, unsigned how);
+
 /* Compares and selections. fp_pcmp: FP_CMP_NOT inverts the relation. */
 enum fp_rel { FP_EQ, FP_LT, FP_LE, FP_UNORD, FP_CMP_NOT };
 enum fp_minmax { FP_MIN, FP_MAX, FP_AMIN, FP_AMAX };

@@ -72,39 +72,51 @@ static inline struct wide add(fp_u128 big, struct wide small, int32_t *exp)
     return w;
 }
 
-/* The finite nonzero cases: product of a and b with sign ps, and an addend c if it is not null. */
-static inline void multiply_add(struct fpout *o, const struct fp_env *e,
-                                const struct fp_format *fmt, struct fp_num a, struct fp_num b,
-                                uint32_t ps, const struct fp_num *c)
+/* An exact sum before rounding; sig 0 if it is zero. */
+struct sum {
+    uint64_t sig, rest; /* further bits, bit 0 sticky */
+    int32_t exp;
+    uint32_t sign;
+};
+
+/* Product of a and b with sign ps, plus an addend c if it is not null; all finite and nonzero. */
+static inline struct sum sum_of(struct fp_num a, struct fp_num b, uint32_t ps,
+                                const struct fp_num *c)
 {
     fp_u128 p = (fp_u128)a.sig * b.sig;
-    int32_t exp = a.exp + b.exp - (int32_t)FP_EXP_BIAS + 1;
-    if (!(p >> 127)) {
-        p <<= 1;
-        exp--;
-    }
+    bool below_two = !(p >> 127);
+    int32_t exp = a.exp + b.exp - (int32_t)FP_EXP_BIAS + 1 - below_two;
+    p <<= below_two;
     if (!c) {
-        fp_round(o, e, fmt, ps, exp, (uint64_t)(p >> 64), (uint64_t)p);
-        return;
+        return (struct sum){(uint64_t)(p >> 64), (uint64_t)p, exp, ps};
     }
     fp_u128 addend = (fp_u128)c->sig << 64;
     int32_t delta = exp - c->exp;
     bool product_bigger = delta > 0 || (delta == 0 && p >= addend);
     fp_u128 big = product_bigger ? p : addend;
-    struct wide small = product_bigger ? shift_right(addend, delta) : shift_right(p, -delta);
+    struct wide small = shift_right(product_bigger ? addend : p, delta < 0 ? -delta : delta);
     uint32_t sign = product_bigger ? ps : c->sign;
     struct wide w;
     exp = product_bigger ? exp : c->exp;
     if (ps == c->sign) {
         w = add(big, small, &exp);
+    } else if (delta == 0 && p == addend) {
+        return (struct sum){0};
     } else {
-        if (delta == 0 && p == addend) {
-            o->r = fp_zero(e->rc == FP_RM ? FP_SIGN : 0);
-            return;
-        }
         w = subtract(big, small, &exp);
     }
-    fp_round(o, e, fmt, sign, exp, (uint64_t)(w.hi >> 64), (uint64_t)w.hi | (w.low != 0));
+    return (struct sum){(uint64_t)(w.hi >> 64), (uint64_t)w.hi | (w.low != 0), exp, sign};
+}
+
+static void multiply_add(struct fpout *o, const struct fp_env *e, const struct fp_format *fmt,
+                         struct fp_num a, struct fp_num b, uint32_t ps, const struct fp_num *c)
+{
+    struct sum s = sum_of(a, b, ps, c);
+    if (s.sig == 0) {
+        o->r = fp_zero(e->rc == FP_RM ? FP_SIGN : 0);
+    } else {
+        fp_round(o, e, fmt, s.sign, s.exp, s.sig, s.rest);
+    }
 }
 
 /* A zero product: the addend alone, or a zero whose sign both have a say in. */
@@ -156,9 +168,9 @@ static void special(struct fpout *o, const struct fp_env *e, const struct fpreg 
     }
 }
 
-static void general(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
-                    const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
-                    const struct fp_env *e)
+void fp_fma_format(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
+                   const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
+                   const struct fp_env *e)
 {
     const struct fpreg *const f[3] = {f3, f4, f2};
     const unsigned class[3] = {fp_classify(f3), fp_classify(f4), f2 ? fp_classify(f2) : FP_C_ZERO};
@@ -166,6 +178,7 @@ static void general(struct fpout *o, const struct fpreg *f3, const struct fpreg 
     uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
     uint32_t cs = f2 ? (f2->exp & FP_SIGN) ^ (neg & FP_NEG_ADD ? FP_SIGN : 0) : 0;
 
+    fp_clear(o);
     if (all & FP_C_SPECIAL) {
         special(o, e, f, class, ps, cs);
         return;
@@ -184,34 +197,19 @@ static void general(struct fpout *o, const struct fpreg *f3, const struct fpreg 
     }
 }
 
-static inline bool is_norm(const struct fpreg *f)
+struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                    unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
 {
-    return (f->exp & FP_EXP_MASK) - 1 < FP_EXP_SPEC - 1 && (int64_t)f->sig < 0;
+    struct fpout o;
+    struct fp_env e = fp_env_of(fpsr, sf);
+    fp_fma_format(&o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
+    return o;
 }
 
-static inline struct fp_num as_num(const struct fpreg *f)
-{
-    return (struct fp_num){f->sig, (int32_t)(f->exp & FP_EXP_MASK), f->exp & FP_SIGN};
-}
+/* --- fast path ---------------------------------------------------------------------------------
+ */
 
-void fp_fma_format(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
-                   const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
-                   const struct fp_env *e)
-{
-    fp_clear(o);
-    if (!is_norm(f3) || !is_norm(f4) || (f2 && !is_norm(f2))) {
-        general(o, f3, f4, f2, neg, fmt, e);
-        return;
-    }
-    uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
-    if (!f2) {
-        multiply_add(o, e, fmt, as_num(f3), as_num(f4), ps, NULL);
-        return;
-    }
-    struct fp_num c = as_num(f2);
-    c.sign ^= neg & FP_NEG_ADD ? FP_SIGN : 0;
-    multiply_add(o, e, fmt, as_num(f3), as_num(f4), ps, &c);
-}
+static const struct fpfast not_fast = {0, FP_FAST_NONE};
 
 #if defined(__x86_64__)
 /* The host's own fma gives the significand where nothing but the sticky inexact flag could come
@@ -236,51 +234,39 @@ static inline bool as_float(const struct fpreg *f, float *s)
            !(f->sig & 0xffffffffffull);
 }
 
-__attribute__((target("fma"))) static bool host_double(struct fpout *o, const struct fpreg *f3,
-                                                       const struct fpreg *f4,
-                                                       const struct fpreg *f2, unsigned neg)
+__attribute__((target("fma"))) static struct fpfast
+host_double(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, unsigned neg)
 {
     double a, b, c = 0;
     if (!as_double(f3, &a) || !as_double(f4, &b) || (f2 && !as_double(f2, &c))) {
-        return false;
+        return not_fast;
     }
     double r = __builtin_fma(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
     uint64_t bits;
     memcpy(&bits, &r, sizeof bits);
     uint32_t e = bits >> 52 & 0x7ff;
     if (e - 2 > 0x7fcu) {
-        return false;
+        return not_fast;
     }
-    o->r.sig = FP_INT_BIT | bits << 11;
-    o->r.exp = (e + 0xfc00) | (uint32_t)(bits >> 63) << 17;
-    return true;
+    return (struct fpfast){FP_INT_BIT | bits << 11, (e + 0xfc00) | (uint32_t)(bits >> 63) << 17};
 }
 
-__attribute__((target("fma"))) static bool host_single(struct fpout *o, const struct fpreg *f3,
-                                                       const struct fpreg *f4,
-                                                       const struct fpreg *f2, unsigned neg)
+__attribute__((target("fma"))) static struct fpfast
+host_single(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, unsigned neg)
 {
     float a, b, c = 0;
     if (!as_float(f3, &a) || !as_float(f4, &b) || (f2 && !as_float(f2, &c))) {
-        return false;
+        return not_fast;
     }
     float r = __builtin_fmaf(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
     uint32_t bits;
     memcpy(&bits, &r, sizeof bits);
     uint32_t e = bits >> 23 & 0xff;
     if (e - 2 > 0xfcu) {
-        return false;
+        return not_fast;
     }
-    o->r.sig = FP_INT_BIT | (uint64_t)(bits & 0x7fffff) << 40;
-    o->r.exp = (e + 0xff80) | bits >> 31 << 17;
-    return true;
-}
-
-static bool host_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
-                     const struct fpreg *f2, unsigned neg, bool single)
-{
-    *o = (struct fpout){0};
-    return single ? host_single(o, f3, f4, f2, neg) : host_double(o, f3, f4, f2, neg);
+    return (struct fpfast){FP_INT_BIT | (uint64_t)(bits & 0x7fffff) << 40,
+                           (e + 0xff80) | bits >> 31 << 17};
 }
 
 static inline bool host_has_fma(void)
@@ -288,12 +274,13 @@ static inline bool host_has_fma(void)
     return __builtin_cpu_supports("fma");
 }
 #else
-static bool host_fma(struct fpout *o, const struct fpreg *f3, const struct fpreg *f4,
-                     const struct fpreg *f2, unsigned neg, bool single)
+static struct fpfast host_double(const struct fpreg *f3, const struct fpreg *f4,
+                                 const struct fpreg *f2, unsigned neg)
 {
-    (void)o, (void)f3, (void)f4, (void)f2, (void)neg, (void)single;
-    return false;
+    (void)f3, (void)f4, (void)f2, (void)neg;
+    return not_fast;
 }
+#define host_single host_double
 
 static inline bool host_has_fma(void)
 {
@@ -301,28 +288,61 @@ static inline bool host_has_fma(void)
 }
 #endif
 
-/* Whether the host's fma may be tried: see as_double. */
-static inline bool try_host(uint64_t fpsr, unsigned sf, enum fp_pc pc)
+static inline bool is_norm(const struct fpreg *f)
 {
-    const unsigned rc = 3u << FPSR_SF_RC_SHIFT, inexact = FPF_I << 7;
-    const unsigned extended = 1u << FPSR_SF_PC_SHIFT; /* pc 1 and 3 */
-    unsigned c = (unsigned)(fpsr >> FPSR_SF_SHIFT(sf));
-    return (c & (rc | inexact)) == inexact && (pc != FP_PC_DYN || !(c & extended)) &&
-           ((fpsr & FPF_I) || (sf != 0 && (c & FPSR_SF_TD))) && host_has_fma();
+    return (f->exp & FP_EXP_MASK) - 1 < FP_EXP_SPEC - 1 && (int64_t)f->sig < 0;
 }
 
-struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-                    unsigned neg, enum fp_pc pc, uint64_t fpsr, unsigned sf)
+static inline struct fp_num as_num(const struct fpreg *f)
 {
-    struct fpout o;
-    if (try_host(fpsr, sf, pc)) {
-        unsigned sfpc = (unsigned)(fpsr >> (FPSR_SF_SHIFT(sf) + FPSR_SF_PC_SHIFT)) & 3;
-        bool single = pc == FP_PC_DYN ? sfpc == 0 : pc == FP_PC_S;
-        if (host_fma(&o, f3, f4, f2, neg, single)) {
-            return o;
+    return (struct fp_num){f->sig, (int32_t)(f->exp & FP_EXP_MASK), f->exp & FP_SIGN};
+}
+
+/* Normal operands, a result in range, no trap. */
+static struct fpfast exact_fast(const struct fpreg *f3, const struct fpreg *f4,
+                                const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
+                                unsigned rc, bool no_inexact_trap)
+{
+    if (!is_norm(f3) || !is_norm(f4) || (f2 && !is_norm(f2))) {
+        return not_fast;
+    }
+    uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
+    struct sum s;
+    if (f2) {
+        struct fp_num c = as_num(f2);
+        c.sign ^= neg & FP_NEG_ADD ? FP_SIGN : 0;
+        s = sum_of(as_num(f3), as_num(f4), ps, &c);
+    } else {
+        s = sum_of(as_num(f3), as_num(f4), ps, NULL);
+    }
+    uint64_t tail = fp_tail(s.sig, s.rest, fmt->width);
+    uint64_t ulp = 1ull << (64 - fmt->width);
+    uint64_t sig = s.sig & -ulp;
+    sig += fp_increments(rc, s.sign != 0, (sig & ulp) != 0, tail) ? ulp : 0;
+    if (!(sig >> 63) || s.exp < fmt->emin || s.exp > fmt->emax || (tail && !no_inexact_trap)) {
+        return not_fast; /* also a carry out of the significand, and an exact zero */
+    }
+    return (struct fpfast){sig, (uint32_t)s.exp | s.sign |
+                                    (tail ? (uint64_t)FPF_I << FP_FAST_FLAGS_SHIFT : 0)};
+}
+
+struct fpfast fp_fma_fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
+                          uint64_t fpsr, unsigned how)
+{
+    unsigned neg = how & 3, pc = how >> 2 & 3, sf = how >> 4;
+    unsigned c = (unsigned)(fpsr >> FPSR_SF_SHIFT(sf));
+    bool no_trap = (fpsr & FPF_I) || (sf != 0 && (c & FPSR_SF_TD));
+    struct fp_env e = {.pc = c >> FPSR_SF_PC_SHIFT & 3, .wre = (c & FPSR_SF_WRE) != 0};
+    const struct fp_format *fmt = fp_format_of(&e, pc);
+    unsigned rc = c >> FPSR_SF_RC_SHIFT & 3;
+
+    if (no_trap && rc == FP_RN && fmt->width != 64 && (c & FPF_I << 7) && host_has_fma()) {
+        struct fpfast r =
+            fmt->width == 53 ? host_double(f3, f4, f2, neg) : host_single(f3, f4, f2, neg);
+        if (r.rest != FP_FAST_NONE) {
+            return r;
         }
     }
-    struct fp_env e = fp_env_of(fpsr, sf);
-    fp_fma_format(&o, f3, f4, f2, neg, fp_format_of(&e, pc), &e);
-    return o;
+    return exact_fast(f3, f4, f2 && (f2->exp & FP_EXP_MASK) == 0 && f2->sig == 0 ? NULL : f2, neg,
+                      fmt, rc, no_trap);
 }

@@ -160,6 +160,12 @@ static inline bool fp_increments(unsigned rc, bool negative, bool last, uint64_t
     }
 }
 
+/* The bits below the last kept one of a significand of the given width; see fp_increments. */
+static inline uint64_t fp_tail(uint64_t sig, uint64_t rest, unsigned width)
+{
+    return width == 64 ? rest : sig << width | (rest != 0);
+}
+
 /* Rounds the number with significand sig and further bits rest (bit 0 sticky) to the format and
  * completes o. o->flags may already hold D. */
 void fp_round(struct fpout *o, const struct fp_env *e, const struct fp_format *fmt, uint32_t sign,

@@ -30,12 +30,6 @@ const struct fp_format *fp_format_of(const struct fp_env *e, enum fp_pc pc)
     return &formats[row[e->wre][pc][e->pc]];
 }
 
-/* The bits below the last kept one; see fp_increments. */
-static inline uint64_t tail_bits(uint64_t sig, uint64_t rest, unsigned width)
-{
-    return width == 64 ? rest : sig << width | (rest != 0);
-}
-
 /* Trap-enabled response of overflow and underflow: the rounded result with its exponent cut to
  * 17 bits, or to 8 for parallel operations (SDM 1:5.4.2). */
 static void wrap_exponent(struct fpout *o, const struct fp_format *fmt, int32_t exp, uint64_t sig,
@@ -78,7 +72,7 @@ static void denormalize(struct fpout *o, const struct fp_env *e, const struct fp
         rest = sig << (64 - d) | (rest != 0);
         sig >>= d;
     }
-    uint64_t tail = tail_bits(sig, rest, fmt->width);
+    uint64_t tail = fp_tail(sig, rest, fmt->width);
     uint64_t ulp = 1ull << (64 - fmt->width);
     bool up = fp_increments(e->rc, sign != 0, (sig & ulp) != 0, tail);
     sig = (sig & -ulp) + (up ? ulp : 0);
@@ -100,7 +94,7 @@ static void denormalize(struct fpout *o, const struct fp_env *e, const struct fp
 void fp_round(struct fpout *o, const struct fp_env *e, const struct fp_format *fmt, uint32_t sign,
               int32_t exp, uint64_t sig, uint64_t rest)
 {
-    uint64_t tail = tail_bits(sig, rest, fmt->width);
+    uint64_t tail = fp_tail(sig, rest, fmt->width);
     uint64_t ulp = 1ull << (64 - fmt->width);
     bool up = fp_increments(e->rc, sign != 0, (sig & ulp) != 0, tail);
     int32_t rexp = exp;

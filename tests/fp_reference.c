@@ -385,6 +385,7 @@ static void check(const char *what, const struct fpout *got, const struct fpout 
  */
 
 static struct exact work;
+static unsigned long fast_cases;
 
 static void one_fma(const struct setting *s, const struct fpreg f[3])
 {
@@ -408,6 +409,14 @@ static void one_fma(const struct setting *s, const struct fpreg f[3])
         expect_real(&want, &work, s, pc);
     }
     check(names[neg], &got, &want, s, f);
+    struct fpfast quick =
+        fp_fma_fast(&f[0], &f[1], is_mpy ? NULL : &f[2], s->fpsr, FP_HOW(neg, pc, s->sf));
+    if (quick.rest != FP_FAST_NONE) {
+        got = (struct fpout){.r = {quick.sig, (uint32_t)quick.rest, 0},
+                             .flags = (uint8_t)(quick.rest >> FP_FAST_FLAGS_SHIFT)};
+        fast_cases++;
+        check("fast", &got, &want, s, f);
+    }
 }
 
 static void one_division(const struct setting *s, const struct fpreg f[3])
@@ -538,6 +547,6 @@ int main(int argc, char **argv)
     }
     mpfr_clears(work.a, work.b, work.c, (mpfr_ptr)NULL);
     mpfr_free_cache();
-    printf("%lu cases, %lu differences\n", cases, differences);
+    printf("%lu cases (%lu fast), %lu differences\n", cases, fast_cases, differences);
     return differences != 0;
 }

@@ -168,15 +168,19 @@ START_TEST(rounding)
     is_out(norm(reg(0, ONE_EXP, ~0ull), FP_PC_D, FPSR_DEFAULT), reg(0, ONE_EXP + 1, FP_INT_BIT),
            FPF_I, 0);
     is_out(norm(reg(0, ONE_EXP, ~0ull), FP_PC_DYN, FPSR_DEFAULT), reg(0, ONE_EXP, ~0ull), 0, 0);
-    /* the host's fma is used when I is flagged already: same results */
-    for (unsigned k = 0; k < 64; k++) {
+    /* the fast path: the host's fma is used when I is flagged already */
+    for (unsigned k = 0; k < 640; k++) {
         uint64_t r = (uint64_t)rand() << 40 | (uint64_t)rand() << 11;
+        uint64_t sticky = fpsr_add_flags(FPSR_DEFAULT, 0, FPF_I);
         struct fpreg a = reg(k & 1, ONE_EXP + k % 7, (FP_INT_BIT | r) & ~0x7ffull);
         struct fpreg b = reg(k & 2, ONE_EXP - k % 5, (FP_INT_BIT | r << 9) & ~0x7ffull);
         struct fpout x = fp_fma(&a, &b, &one, k % 3, FP_PC_D, FPSR_DEFAULT, 0);
-        struct fpout y =
-            fp_fma(&a, &b, &one, k % 3, FP_PC_D, fpsr_add_flags(FPSR_DEFAULT, 0, FPF_I), 0);
-        is_reg(y.r, x.r);
+        struct fpfast y = fp_fma_fast(&a, &b, &one, sticky, FP_HOW(k % 3, FP_PC_D, 0));
+        struct fpfast z = fp_fma_fast(&a, &b, &one, FPSR_DEFAULT, FP_HOW(k % 3, FP_PC_D, 0));
+        ck_assert(y.rest != FP_FAST_NONE);
+        is_reg((struct fpreg){y.sig, (uint32_t)y.rest, 0}, x.r);
+        is_reg((struct fpreg){z.sig, (uint32_t)z.rest, 0}, x.r);
+        ck_assert_uint_eq(z.rest >> FP_FAST_FLAGS_SHIFT, x.flags);
     }
 }
 END_TEST
