@@ -8,7 +8,10 @@
 
 /* Firmware RAM and devices, by address. RAM the kernel manages comes from the configured size.
  * The PAL page stands alone in its 16 MB granule with other firmware: systems map a granule
- * around it with one instruction translation register. */
+ * around it with one instruction translation register.
+ *
+ * Low RAM has no hole at 640 KB: Integrity VM gives its guests 0 to 2 GB in one piece, and Linux
+ * kernels built for flat memory take all of it as RAM whatever the map says. */
 static const struct memmap_entry fixed[] = {
     {HPVM_IOSAPIC, HPVM_IOSAPIC_SIZE, EFI_ATTR_UC, EFI_MMIO},
     {HPVM_PIB, HPVM_PIB_SIZE, EFI_ATTR_UC, EFI_MMIO},
@@ -29,12 +32,7 @@ unsigned efi_ram_ranges(uint64_t memory, struct efi_range out[EFI_MAX_RAM_RANGES
 
     low &= ~(EFI_PAGE - 1);
     memory &= ~(EFI_PAGE - 1);
-    if (low > HPVM_VGA_HOLE_END) {
-        out[n++] = (struct efi_range){0, HPVM_VGA_HOLE};
-        out[n++] = (struct efi_range){HPVM_VGA_HOLE_END, low - HPVM_VGA_HOLE_END};
-    } else {
-        out[n++] = (struct efi_range){0, low < HPVM_VGA_HOLE ? low : HPVM_VGA_HOLE};
-    }
+    out[n++] = (struct efi_range){0, low};
     out[n++] = (struct efi_range){HPVM_FW_RAM, HPVM_FW_RAM_SIZE};
     if (memory > low)
         out[n++] = (struct efi_range){HPVM_HIGH_RAM, memory - low};

@@ -7,11 +7,9 @@
 #ifndef KITTSON_MACHINE_HPVM_MAP_H
 #define KITTSON_MACHINE_HPVM_MAP_H
 
-/* RAM: low memory up to 2 GB with a hole for VGA, the rest from 4 GB up, firmware RAM just below
+/* RAM: low memory up to 2 GB in one piece, the rest from 4 GB up, firmware RAM just below
  * 4 GB (layout of Integrity VM A.03.00). */
 #define HPVM_LOW_RAM_END  0x80000000ull
-#define HPVM_VGA_HOLE     0x000a0000ull
-#define HPVM_VGA_HOLE_END 0x00100000ull
 #define HPVM_HIGH_RAM     0x100000000ull
 #define HPVM_RAM_MIN      (64ull << 20)
 #define HPVM_RAM_MAX      (256ull << 30)

@@ -60,7 +60,7 @@ START_TEST(map_is_sorted_and_covers_all_ram)
         if (map.e[i].type == EFI_CONVENTIONAL)
             ram += map.e[i].size;
     }
-    ck_assert_uint_eq(ram, sizes[_i] - (HPVM_VGA_HOLE_END - HPVM_VGA_HOLE));
+    ck_assert_uint_eq(ram, sizes[_i]);
 }
 END_TEST
 
@@ -114,7 +114,7 @@ START_TEST(claiming_splits_a_range)
     ck_assert_uint_eq(memmap_find(&map, 64 * MB + 2 * EFI_PAGE)->type, EFI_CONVENTIONAL);
     ck_assert_int_eq(memmap_claim(&map, 64 * MB, 1, EFI_LOADER_DATA), -ENOMEM);
     ck_assert_int_eq(memmap_claim(&map, GB - 1, 2, EFI_LOADER_DATA), -ENOMEM);
-    ck_assert_int_eq(memmap_claim(&map, HPVM_VGA_HOLE, 1, EFI_LOADER_DATA), -ENOMEM);
+    ck_assert_int_eq(memmap_claim(&map, HPVM_PIB, 1, EFI_LOADER_DATA), -ENOMEM);
     ck_assert_int_eq(memmap_claim(&map, UINT64_MAX - 1, 5, EFI_LOADER_DATA), -EINVAL);
     ck_assert_int_eq(memmap_claim(&map, 0, UINT64_MAX, EFI_LOADER_DATA), -EINVAL);
 }

@@ -349,8 +349,8 @@ START_TEST(bad_elf_files)
 }
 END_TEST
 
-static const uint64_t bad_places[] = {MEMORY,   MEMORY - 4096, HPVM_VGA_HOLE, HPVM_FW_RAM,
-                                      HPVM_PIB, HPVM_HIGH_RAM, 1ull << 49,    HPVM_IOPORT};
+static const uint64_t bad_places[] = {MEMORY,        MEMORY - 4096, HPVM_FW_RAM, HPVM_PIB,
+                                      HPVM_HIGH_RAM, 1ull << 49,    HPVM_IOPORT};
 
 START_TEST(segments_outside_free_memory)
 {
