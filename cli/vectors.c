@@ -7,6 +7,7 @@
  */
 #include "cli.h"
 #include "cpu.h"
+#include "insn.h"
 #include "log.h"
 #include "opts.h"
 
@@ -102,6 +103,8 @@ struct runner {
     size_t exception_count;
     const char *only; /* family asked for, NULL: all */
     bool verbose;
+    bool count_ops; /* do not run: count the operations in the code */
+    unsigned long ops[OP_COUNT];
 };
 
 /* --- reading -----------------------------------------------------------------------------------
@@ -306,7 +309,7 @@ static bool machine_new(struct runner *r)
     r->mem = mem_new();
     if (!r->mem || mem_add_ram(r->mem, 0, RAM_SIZE) != 0)
         return false;
-    r->cpu = cpu_new(0, CPU_MONTECITO, r->mem);
+    r->cpu = cpu_new(0, CPU_POULSON, r->mem); /* the model with every instruction */
     return r->cpu != NULL;
 }
 
@@ -603,12 +606,37 @@ static void record(struct runner *r, struct family *f, const char *path, unsigne
         f->first = text;
 }
 
+static uint64_t little64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static void count_ops(struct runner *r, const struct vec_case *v)
+{
+    for (size_t at = 0; at < v->code_size; at += 16) {
+        struct insn_bundle b = insn_unpack(little64(v->code + at), little64(v->code + at + 8));
+        const struct insn_template *t = &insn_templates[b.tmpl];
+        for (unsigned s = 0; t->valid && s < 3; s++) {
+            struct insn in;
+            if (t->unit[s] == UNIT_NONE)
+                continue;
+            insn_decode(t->unit[s], b.slot[t->unit[s] == UNIT_X ? 2 : s], b.slot[1], &in);
+            r->ops[in.op]++;
+        }
+    }
+}
+
 /* Runs one line. 0, or -EINVAL, -ENOMEM. */
 static int run_line(struct runner *r, struct vec_case *v, char *text, const char *path,
                     unsigned long line)
 {
     struct report p;
     size_t family_length = strcspn(text, "\t");
+    if (text[0] == '#')
+        return 0;
     if (r->only && (strlen(r->only) != family_length || strncmp(r->only, text, family_length)))
         return 0;
     if (!parse_case(v, text))
@@ -619,6 +647,10 @@ static int run_line(struct runner *r, struct vec_case *v, char *text, const char
     f->cases++;
     if (is_excepted(r, v)) {
         f->skipped++;
+        return 0;
+    }
+    if (r->count_ops) {
+        count_ops(r, v);
         return 0;
     }
     run_case(r, v, &p);
@@ -677,6 +709,14 @@ static int print_results(const struct runner *r)
     return passed + skipped == cases ? CLI_OK : CLI_FAILED;
 }
 
+/* One line per operation: its name and how often the code contains it. */
+static int print_ops(const struct runner *r)
+{
+    for (unsigned op = 0; op < OP_COUNT; op++)
+        printf("%s %lu\n", insn_op_name(op), r->ops[op]);
+    return CLI_OK;
+}
+
 /* --- exceptions --------------------------------------------------------------------------------
  */
 
@@ -727,12 +767,13 @@ static int read_exceptions(struct runner *r, const char *path)
 #define DEFAULT_EXCEPTIONS "tests/vectors-exceptions.tsv"
 #define MAX_FILES          64
 
-enum { O_EXCEPTIONS, O_FAMILY, O_VERBOSE };
+enum { O_EXCEPTIONS, O_FAMILY, O_VERBOSE, O_OPS };
 
 static const struct opt options[] = {
     {O_EXCEPTIONS, "exceptions", 0, "FILE",
      "cases to skip, with reasons (default " DEFAULT_EXCEPTIONS " if present)", NULL},
     {O_FAMILY, "family", 0, "NAME", "run only this family", NULL},
+    {O_OPS, "ops", 0, NULL, "run nothing: count the operations the code contains", NULL},
     {O_VERBOSE, "verbose", 'v', NULL, "print every difference, not only the first of a family",
      NULL},
 };
@@ -741,7 +782,7 @@ struct arguments {
     const char *exceptions, *family;
     const char *files[MAX_FILES];
     size_t file_count;
-    bool verbose;
+    bool verbose, ops;
 };
 
 static int take_argument(void *opaque, const struct opt *o, const char *value, char *why,
@@ -754,6 +795,8 @@ static int take_argument(void *opaque, const struct opt *o, const char *value, c
         a->family = value;
     else if (o->id == O_VERBOSE)
         a->verbose = true;
+    else if (o->id == O_OPS)
+        a->ops = true;
     else if (a->file_count < MAX_FILES)
         a->files[a->file_count++] = value;
     else {
@@ -777,7 +820,9 @@ static int run_all(struct runner *r, const struct arguments *a)
         log_error("no case of family %s in these files", r->only);
         status = CLI_USAGE;
     }
-    return status == CLI_OK ? print_results(r) : status;
+    if (status != CLI_OK)
+        return status;
+    return r->count_ops ? print_ops(r) : print_results(r);
 }
 
 static void runner_free(struct runner *r)
@@ -807,10 +852,11 @@ int cmd_vectors(int argc, char **argv)
         return CLI_USAGE;
     }
     if (a.file_count == 0) {
-        log_error("usage: kittson vectors [--exceptions FILE] [--family NAME] [--verbose] FILE...");
+        log_error("usage: kittson vectors [--exceptions FILE] [--family NAME] [--verbose] [--ops] "
+                  "FILE...");
         return CLI_USAGE;
     }
-    struct runner r = {.only = a.family, .verbose = a.verbose};
+    struct runner r = {.only = a.family, .verbose = a.verbose, .count_ops = a.ops};
     if (machine_new(&r))
         status = run_all(&r, &a);
     else
