@@ -139,13 +139,14 @@ static void print_code(const char *name, const uint8_t *data, uint64_t size, uin
         print_bundle(data + at, addr + at, skip);
 }
 
-/* A range of the file as code, if it lies inside it. */
-static bool print_range(const struct image *im, const char *name, uint64_t offset, uint64_t size,
-                        uint64_t addr)
+/* A range of the file as code, if it lies inside it. Without print only says whether it does. */
+static bool take_range(const struct image *im, bool print, const char *name, uint64_t offset,
+                       uint64_t size, uint64_t addr)
 {
     if (offset > im->size || size > im->size - offset)
         return false;
-    print_code(name, im->data + offset, size, addr);
+    if (print)
+        print_code(name, im->data + offset, size, addr);
     return true;
 }
 
@@ -159,7 +160,7 @@ static const char *section_name(const struct image *im, uint64_t strings, uint64
     return memchr(s, 0, strings_size - index) ? s : "?";
 }
 
-static int disasm_sections(const struct image *im, const struct elf_layout *l)
+static int walk_sections(const struct image *im, const struct elf_layout *l, bool print)
 {
     uint64_t table = get(im, l->e_shoff, l->word), each = get(im, l->e_shentsize, 2);
     uint64_t count = get(im, l->e_shnum, 2), names = get(im, l->e_shstrndx, 2);
@@ -174,15 +175,15 @@ static int disasm_sections(const struct image *im, const struct elf_layout *l)
             !(get(im, h + l->sh_flags, l->word) & SHF_EXECINSTR))
             continue;
         const char *name = section_name(im, strings, strings_size, get(im, h, 4));
-        if (!print_range(im, name, get(im, h + l->sh_offset, l->word),
-                         get(im, h + l->sh_size, l->word), get(im, h + l->sh_addr, l->word)))
+        if (!take_range(im, print, name, get(im, h + l->sh_offset, l->word),
+                        get(im, h + l->sh_size, l->word), get(im, h + l->sh_addr, l->word)))
             return complain(im, "an executable ELF section lies outside the file");
     }
     return CLI_OK;
 }
 
 /* For files without sections: the executable segments. */
-static int disasm_segments(const struct image *im, const struct elf_layout *l)
+static int walk_segments(const struct image *im, const struct elf_layout *l, bool print)
 {
     uint64_t table = get(im, l->e_phoff, l->word), each = get(im, l->e_phentsize, 2);
     uint64_t count = get(im, l->e_phnum, 2);
@@ -196,8 +197,8 @@ static int disasm_segments(const struct image *im, const struct elf_layout *l)
         snprintf(name, sizeof name, "segment%u", (unsigned)i);
         if (get(im, h, 4) != PT_LOAD || !(get(im, h + l->p_flags, 4) & PF_X))
             continue;
-        if (!print_range(im, name, get(im, h + l->p_offset, l->word),
-                         get(im, h + l->p_filesz, l->word), get(im, h + l->p_vaddr, l->word)))
+        if (!take_range(im, print, name, get(im, h + l->p_offset, l->word),
+                        get(im, h + l->p_filesz, l->word), get(im, h + l->p_vaddr, l->word)))
             return complain(im, "an executable ELF segment lies outside the file");
     }
     return CLI_OK;
@@ -210,9 +211,13 @@ static int disasm_elf(struct image *im)
     const struct elf_layout *l = im->elf64 ? &elf64_layout : &elf32_layout;
     if (get(im, 18, 2) != EM_IA_64)
         return complain(im, "this ELF file is not for IA-64");
+    bool by_section = get(im, l->e_shnum, 2) != 0;
+    int status = by_section ? walk_sections(im, l, false) : walk_segments(im, l, false);
+    if (status != CLI_OK)
+        return status;
     printf("\n%s:     file format elf%d-ia64-%s\n\n", im->path, im->elf64 ? 64 : 32,
            im->big ? "big" : "little");
-    return get(im, l->e_shnum, 2) ? disasm_sections(im, l) : disasm_segments(im, l);
+    return by_section ? walk_sections(im, l, true) : walk_segments(im, l, true);
 }
 
 static int disasm_raw(const struct image *im)

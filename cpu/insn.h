@@ -70,7 +70,7 @@ enum insn_format {
 /* clang-format on */
 
 enum insn_op {
-    OP_illegal, /* reserved encoding: Illegal Operation fault if the predicate is true */
+    OP_illegal,   /* reserved encoding: Illegal Operation fault if the predicate is true */
     OP_reserved0, /* illegal even when predicated off */
 #define OPDEF(name) OP_##name,
 #include "insn_ops.def"
