@@ -682,6 +682,8 @@ static int run_file(struct runner *r, const char *path)
         log_error("%s: out of memory", path);
     else if (err)
         log_error("%s: line %lu is not a vector", path, number);
+    else if (gz_error == Z_ERRNO)
+        log_error("%s: %s", path, strerror(errno));
     else if (gz_error != Z_OK && gz_error != Z_STREAM_END)
         log_error("%s: the compressed data is damaged after line %lu", path, number);
     else
