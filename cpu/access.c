@@ -117,7 +117,8 @@ static bool defers(struct cpu *c, enum tlb_fault f)
 
     if (f == TLB_UNIMPLEMENTED || f == TLB_NATPAGE)
         return true;
-    if (!(c->psr & PSR_IC) || !(c->psr & PSR_IT))
+    /* PSR.ed: software decided that this one is to be deferred. */
+    if (!(c->psr & PSR_IC) || !(c->psr & PSR_IT) || (c->psr & PSR_ED))
         return true;
     return code_page_ed(c) && (c->cr[CR_DCR] & dcr_bit[f]);
 }
@@ -265,6 +266,7 @@ static void write_phys(struct cpu *c, uint64_t pa, unsigned size, uint64_t v)
             mem_written(c->mem, pa, size);
     } else {
         mem_write(c->mem, pa, size, v);
+        alat_clear(c); /* the device may have answered with DMA */
     }
     alat_store(c, pa, size);
 }

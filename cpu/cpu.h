@@ -339,6 +339,9 @@ void cpu_check_timer(struct cpu *c);
 /* A deliverable external interrupt is pending (regardless of psr.i). */
 bool cpu_interrupt_pending(const struct cpu *c);
 
+/* Other processors or devices may have stored to memory since this one ran: advanced loads must be
+ * made again (SDM 1:4.4.5.3.1). */
+void cpu_memory_written(struct cpu *c);
 /* For the machine, cpu/host.c. Bytes of a page with decoded code were overwritten (mem.h's code
  * hook); another CPU decoded code in a page (cpu_hooks.code_page). Tell every CPU. */
 void cpu_code_changed(struct cpu *c, uint64_t page);

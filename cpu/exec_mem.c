@@ -455,7 +455,8 @@ UOP_DEFINE_GEN(fetchadd)
 
 static const struct uop *lfetch(struct cpu *c, const struct uop *u, unsigned inc)
 {
-    if (u->sub & LFETCH_FAULT) {
+    /* PSR.ed makes it an lfetch without fault for once (SDM 2:3.3.2). */
+    if ((u->sub & LFETCH_FAULT) && !(c->psr & PSR_ED)) {
         if (cpu_gr_nat(c, u->r3))
             return fault_nat(c, u, ISR_R | ISR_NA | 4);
         if (access_translate(c, u, cpu_gr(c, u->r3), 1, AF_READ | ACC_NONACCESS | 4u << AF_NA_SHIFT)

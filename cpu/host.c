@@ -1,12 +1,18 @@
 /* What the machine around a CPU tells it and asks of it: code pages shared with other CPUs, time
  * spent halted, figures for --stats. */
 #include <inttypes.h>
+#include "alat.h"
 #include "block.h"
 #include "interp.h"
 
 void cpu_code_changed(struct cpu *c, uint64_t page)
 {
     block_invalidate_page(c, page);
+}
+
+void cpu_memory_written(struct cpu *c)
+{
+    alat_clear(c);
 }
 
 void cpu_watch_page(struct cpu *c, uint64_t page)

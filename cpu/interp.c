@@ -10,7 +10,7 @@
 #define CHUNK_SLOTS   32768 /* between looks at the clock and at devices */
 #define STEP_RESERVE  128   /* exact stops: single-step the last slots of a budget */
 #define EXIT_BUDGET   (1ll << 40)
-#define PSR_STEP_BITS (PSR_SS | PSR_TB | PSR_DB | PSR_ID | PSR_DA | PSR_DD | PSR_IA)
+#define PSR_STEP_BITS (PSR_SS | PSR_TB | PSR_DB | PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
 #define PSR_ONE_INSN  (PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
 #define LINK_LOCAL    UINT32_MAX
 

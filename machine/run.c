@@ -45,6 +45,7 @@ static bool ended(const struct machine *m)
 static void take_turn(struct machine *m, struct cpu *c, uint64_t slots)
 {
     m->current = c;
+    cpu_memory_written(c);
     cpu_run(c, slots);
     m->current = NULL;
 }
