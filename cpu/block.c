@@ -36,8 +36,7 @@ struct blockcache {
     struct uop scratch[MAX_UOPS];
 };
 
-/* --- virtual look-up -----------------------------------------------------------------------------
- */
+/* --- virtual look-up --- */
 
 static struct jump_entry *jump_slot(struct blockcache *bc, uint64_t ip)
 {
@@ -62,8 +61,7 @@ void block_remember(struct cpu *c, uint64_t ip, struct block *b)
     *jump_slot(c->blocks, ip) = (struct jump_entry){block_key(c, ip), b};
 }
 
-/* --- pages ---------------------------------------------------------------------------------------
- */
+/* --- pages --- */
 
 static struct codepage **page_link(struct blockcache *bc, uint64_t page)
 {
@@ -161,8 +159,7 @@ void blockcache_free(struct blockcache *bc)
     free(bc);
 }
 
-/* --- building
- * ------------------------------------------------------------------------------------- */
+/* --- building --- */
 
 struct builder {
     struct cpu *c;

@@ -34,8 +34,7 @@ uop_fn *block_handler(const struct insn *i, bool gen)
     return op_illegal_x;
 }
 
-/* --- operands ------------------------------------------------------------------------------------
- */
+/* --- operands --- */
 
 /* The GR before the '=' of the operand template, and post-incremented base registers. */
 unsigned block_gr_target(const struct insn *i)
@@ -106,8 +105,7 @@ uint64_t block_disabled_fp_isr(const struct uop *u)
     }
 }
 
-/* --- control flow
- * ---------------------------------------------------------------------------------- */
+/* --- control flow --- */
 
 enum {
     CF_LINK = 1, /* a link entry follows */

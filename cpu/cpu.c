@@ -133,8 +133,7 @@ void cpu_set_firmware_range(struct cpu *c, uint64_t lo, uint64_t hi)
     c->fw_hi = hi;
 }
 
-/* --- general registers
- * ----------------------------------------------------------------------------- */
+/* --- general registers --- */
 
 uint64_t cpu_gr(const struct cpu *c, unsigned n)
 {
@@ -168,8 +167,7 @@ void gr_set_nat(struct cpu *c, unsigned n, uint64_t v)
     cpu_set_gr_nat(c, n, true);
 }
 
-/* --- floating point, predicates
- * -------------------------------------------------------------------- */
+/* --- floating point, predicates --- */
 
 struct fpreg cpu_fr(const struct cpu *c, unsigned n)
 {
@@ -197,8 +195,7 @@ void cpu_set_pr_all(struct cpu *c, uint64_t v)
     c->pr = v | 1;
 }
 
-/* --- frame marker and PSR
- * ---------------------------------------------------------------------------- */
+/* --- frame marker and PSR --- */
 
 /* CFM layout: sof 6:0, sol 13:7, sor 17:14, rrb.gr 24:18, rrb.fr 31:25, rrb.pr 37:32 (SDM 1:3.1.7).
  */
@@ -273,8 +270,7 @@ void cpu_firmware_return(struct cpu *c, bool pop_frame)
     cpu_update_mode(c);
 }
 
-/* --- memory as the guest sees it
- * ---------------------------------------------------------------------- */
+/* --- memory as the guest sees it --- */
 
 static int virt_page(struct cpu *c, uint64_t va, unsigned acc, uint64_t *pa)
 {

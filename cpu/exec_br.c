@@ -25,8 +25,7 @@ static const struct uop *skip_link(struct cpu *c, const struct uop *u)
     return uop_run(c, u + 2);
 }
 
-/* --- conditional branches
- * -------------------------------------------------------------------------- */
+/* --- conditional branches --- */
 
 ALWAYS_INLINE const struct uop *cond(struct cpu *c, const struct uop *u, bool gen)
 {
@@ -60,8 +59,7 @@ UOP_BODY(br_ia)
 }
 UOP_DEFINE_GEN(br_ia)
 
-/* --- calls and returns
- * ------------------------------------------------------------------------------- */
+/* --- calls and returns --- */
 
 ALWAYS_INLINE void save_pfs(struct cpu *c)
 {
@@ -151,8 +149,7 @@ UOP_BODY(br_ret)
 }
 UOP_DEFINE(br_ret)
 
-/* --- loops (SDM 1:4.5.1, figures 4-3 and 4-4)
- * --------------------------------------------------------- */
+/* --- loops (SDM 1:4.5.1, figures 4-3 and 4-4) --- */
 
 static const struct uop *br_cloop(struct cpu *c, const struct uop *u)
 {
@@ -220,8 +217,7 @@ static const struct uop *br_while(struct cpu *c, const struct uop *u)
     return loop_end(c, u, u->op == OP_br_wtop ? active : !active);
 }
 
-/* --- speculation checks
- * --------------------------------------------------------------------------------- */
+/* --- speculation checks --- */
 
 UOP_BODY(chk_s)
 {
@@ -274,8 +270,7 @@ UOP_BODY(fchkf)
 }
 UOP_DEFINE(fchkf)
 
-/* --- other B-unit instructions (unpredicated)
- * ------------------------------------------------------------ */
+/* --- other B-unit instructions (unpredicated) --- */
 
 static const struct uop *rfi(struct cpu *c, const struct uop *u)
 {
@@ -338,9 +333,7 @@ static const struct uop *vmsw(struct cpu *c, const struct uop *u)
     return fault_illegal(c, u);
 }
 
-/* --- choice
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- choice --- */
 
 static const struct uop_pair table[OP_COUNT] = {
     UOP_PAIR(OP_br_cond, br_cond),

@@ -19,8 +19,7 @@ static unsigned op_size(unsigned op, unsigned first)
             return fault_nat(c, u, isr);                                                           \
     } while (0)
 
-/* --- plain loads -------------------------------------------------------------------------------
- */
+/* --- plain loads --- */
 
 #define LOAD(size)                                                                                 \
     UOP_BODY(ld##size)                                                                             \
@@ -60,8 +59,7 @@ static const struct uop_pair plain_loads[4][2] = {
     {{ld8_fast, ld8_gen}, {ld8_inc_fast, ld8_inc_gen}},
 };
 
-/* --- loads of any type
- * ---------------------------------------------------------------------------- */
+/* --- loads of any type --- */
 
 bool mem_type_speculative(unsigned sub)
 {
@@ -197,8 +195,7 @@ TYPED(load_typed_imm, INC_IMM)
 
 static uop_fn *const typed_loads[] = {load_typed_none, load_typed_reg, load_typed_imm};
 
-/* --- ld8.fill, st8.spill, ld16, st16 -------------------------------------------------------------
- */
+/* --- ld8.fill, st8.spill, ld16, st16 --- */
 
 static const struct uop *fill(struct cpu *c, const struct uop *u, unsigned inc)
 {
@@ -299,8 +296,7 @@ UOP_BODY(st16)
 }
 UOP_DEFINE_GEN(st16)
 
-/* --- stores ------------------------------------------------------------------------------------
- */
+/* --- stores --- */
 
 #define STORE(size)                                                                                \
     UOP_BODY(st##size)                                                                             \
@@ -336,8 +332,7 @@ static const struct uop_pair stores[4][2] = {
     {{st8_fast, st8_gen}, {st8_inc_fast, st8_inc_gen}},
 };
 
-/* --- semaphores (SDM 1:4.4.7) ------------------------------------------------------------------
- */
+/* --- semaphores (SDM 1:4.4.7) --- */
 
 static uint64_t load_bytes(const struct cpu *c, const uint8_t *p, unsigned size)
 {
@@ -448,8 +443,7 @@ UOP_BODY(fetchadd)
 }
 UOP_DEFINE_GEN(fetchadd)
 
-/* --- lfetch
- * ---------------------------------------------------------------------------------------- */
+/* --- lfetch --- */
 
 #define LFETCH_FAULT 2u /* insn.sub bit */
 
@@ -484,8 +478,7 @@ static const struct uop_pair lfetches[] = {
     {lfetch_imm_fast, lfetch_imm_gen},
 };
 
-/* --- choice
- * ------------------------------------------------------------------------------------------ */
+/* --- choice --- */
 
 static const struct uop_pair others[OP_COUNT] = {
     UOP_PAIR_GEN(OP_ld16, ld16),

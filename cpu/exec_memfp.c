@@ -2,8 +2,7 @@
 #include "access.h"
 #include "exec_mem.h"
 
-/* --- conversions by operation
- * ------------------------------------------------------------------------ */
+/* --- conversions by operation --- */
 
 static unsigned access_size(unsigned op)
 {
@@ -57,8 +56,7 @@ static struct access_wide to_memory(unsigned op, const struct fpreg *f)
     }
 }
 
-/* --- loads
- * -------------------------------------------------------------------------------------------- */
+/* --- loads --- */
 
 #define FP_LOAD(name, size, convert)                                                               \
     UOP_BODY(name)                                                                                 \
@@ -173,9 +171,7 @@ TYPED(load_imm, INC_IMM)
 
 static uop_fn *const typed[] = {load_none, load_reg, load_imm};
 
-/* --- stores
- * -----------------------------------------------------------------------------------------------
- */
+/* --- stores --- */
 
 ALWAYS_INLINE const struct uop *store(struct cpu *c, const struct uop *u, bool inc, bool gen)
 {
@@ -211,9 +207,7 @@ UOP_BODY(st_inc)
 }
 UOP_DEFINE(st_inc)
 
-/* --- choice
- * -------------------------------------------------------------------------------------------------
- */
+/* --- choice --- */
 
 static uop_fn *pick(uop_fn *fast, uop_fn *gen_fn, bool gen)
 {

@@ -105,8 +105,7 @@ static uint64_t pmpy2_l(uint64_t a, uint64_t b, const struct uop *u)
     return product2(a, b, 1) | product2(a, b, 3) << 32;
 }
 
-/* --- rearrangements
- * ------------------------------------------------------------------------------- */
+/* --- rearrangements --- */
 
 static uint64_t lane(uint64_t v, unsigned bits, unsigned k)
 {
@@ -206,8 +205,7 @@ static uint64_t mux2(uint64_t a, uint64_t b, const struct uop *u)
     return r;
 }
 
-/* --- shifts: operands are (count, value) or (value, count) as the instruction names them
- * ------------- */
+/* --- shifts: operands are (count, value) or (value, count) as the instruction names them --- */
 
 static uint64_t lanes_shift(uint64_t v, uint64_t n, unsigned bits, int how)
 {
@@ -247,8 +245,7 @@ SHIFT(pshr4_i, b, u->pos, 32, 2)
 SHIFT(pshr2_u_i, b, u->pos, 16, 1)
 SHIFT(pshr4_u_i, b, u->pos, 32, 1)
 
-/* --- dispatch
- * ------------------------------------------------------------------------------------------ */
+/* --- dispatch --- */
 
 /* Sources: both registers, or only r2 or r3. */
 enum { SRC_BOTH, SRC_R2, SRC_R3 };

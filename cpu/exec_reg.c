@@ -9,8 +9,7 @@
             return fault_nat(c, u, 0);                                                             \
     } while (0)
 
-/* --- branch registers, predicates, ip
- * -------------------------------------------------------------- */
+/* --- branch registers, predicates, ip --- */
 
 UOP_BODY(mov_to_br)
 {
@@ -60,8 +59,7 @@ UOP_BODY(mov_from_ip)
 }
 UOP_DEFINE(mov_from_ip)
 
-/* --- application registers
- * ----------------------------------------------------------------------------- */
+/* --- application registers --- */
 
 #define UNIT_BIT_I 1u
 #define UNIT_BIT_M 2u
@@ -292,8 +290,7 @@ UOP_BODY(mov_from_ar)
 }
 UOP_DEFINE(mov_from_ar)
 
-/* --- register stack
- * --------------------------------------------------------------------------------------- */
+/* --- register stack --- */
 
 static const struct uop *alloc(struct cpu *c, const struct uop *u)
 {

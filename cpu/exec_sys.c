@@ -28,8 +28,7 @@ uint64_t sys_default_itir(const struct cpu *c, uint64_t va)
     return c->tr.rr[va >> 61] & 0xfffffffcull;
 }
 
-/* --- break
- * ----------------------------------------------------------------------------------------- */
+/* --- break --- */
 
 static bool in_firmware(struct cpu *c, const struct uop *u)
 {
@@ -72,9 +71,7 @@ UOP_BODY(break_b)
 }
 UOP_DEFINE_GEN(break_b)
 
-/* --- PSR
- * -----------------------------------------------------------------------------------------------
- */
+/* --- PSR --- */
 
 #define PSR_BLOCK_BITS (PSR_DFL | PSR_DFH | PSR_DB)
 
@@ -173,8 +170,7 @@ UOP_BODY(mov_from_psr_um)
 }
 UOP_DEFINE_GEN(mov_from_psr_um)
 
-/* --- control registers
- * ------------------------------------------------------------------------------------- */
+/* --- control registers --- */
 
 UOP_BODY(mov_to_cr)
 {
@@ -210,8 +206,7 @@ UOP_BODY(mov_from_cr)
 }
 UOP_DEFINE_GEN(mov_from_cr)
 
-/* --- indirect register files
- * ---------------------------------------------------------------------------------- */
+/* --- indirect register files --- */
 
 UOP_BODY(mov_to_indirect)
 {
@@ -249,8 +244,7 @@ UOP_BODY(mov_dahr)
 }
 UOP_DEFINE(mov_dahr)
 
-/* --- translation
- * ---------------------------------------------------------------------------------------------- */
+/* --- translation --- */
 
 UOP_BODY(insert)
 {
@@ -459,8 +453,7 @@ UOP_BODY(probe_fault)
 }
 UOP_DEFINE_GEN(probe_fault)
 
-/* --- ordering, caches
- * --------------------------------------------------------------------------------------------- */
+/* --- ordering, caches --- */
 
 UOP_BODY(order)
 {
@@ -515,9 +508,7 @@ UOP_BODY(fc)
 }
 UOP_DEFINE_GEN(fc)
 
-/* --- choice
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- choice --- */
 
 static const struct uop_pair table[OP_COUNT] = {
     UOP_PAIR_GEN(OP_break_i, break_any),

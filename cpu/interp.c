@@ -19,8 +19,7 @@
 #define TRAP_TB 4u
 #define TRAP_SS 8u
 
-/* --- budget and counting -------------------------------------------------------------------------
- */
+/* --- budget and counting --- */
 
 uint64_t cpu_icount(const struct cpu *c)
 {
@@ -45,8 +44,7 @@ void cpu_request_exit(struct cpu *c)
     c->budget_full -= delta;
 }
 
-/* --- derived state
- * --------------------------------------------------------------------------------- */
+/* --- derived state --- */
 
 void cpu_update_mode(struct cpu *c)
 {
@@ -79,8 +77,7 @@ void cpu_update_context(struct cpu *c)
     c->step = c->psr & PSR_STEP_BITS;
 }
 
-/* --- leaving a block
- * --------------------------------------------------------------------------------- */
+/* --- leaving a block --- */
 
 static void set_point(struct cpu *c, uint64_t ip, unsigned slot)
 {
@@ -131,8 +128,7 @@ const struct uop *uop_leave_to(struct cpu *c, const struct uop *u, uint64_t ip)
     return NULL;
 }
 
-/* --- finding blocks
- * ------------------------------------------------------------------------------------ */
+/* --- finding blocks --- */
 
 static void raise_fetch(struct cpu *c, enum tlb_fault f, const struct tlb_result *t)
 {
@@ -262,8 +258,7 @@ const struct uop *uop_goto_linked(struct cpu *c, const struct uop *u, uint64_t i
     return link_slow(c, u, (struct uop *)(uintptr_t)link, ip);
 }
 
-/* --- entry, tail and check operations
- * -------------------------------------------------------------------- */
+/* --- entry, tail and check operations --- */
 
 static const struct uop *enter_checked(struct cpu *c, const struct block *b)
 {
@@ -352,9 +347,7 @@ uop_fn *block_check_handler(bool gen)
     return gen ? op_check_gen : op_check_fast;
 }
 
-/* --- running
- * ------------------------------------------------------------------------------------------------
- */
+/* --- running --- */
 
 static void run_from(struct cpu *c, const struct uop *u)
 {

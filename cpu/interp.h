@@ -68,7 +68,7 @@ static inline const struct block *block_of_entry(const struct uop *u)
     return (const struct block *)((const char *)u - __builtin_offsetof(struct block, uops));
 }
 
-/* --- leaving and continuing ------------------------------------------------------------------ */
+/* --- leaving and continuing --- */
 
 ALWAYS_INLINE const struct uop *uop_run(struct cpu *c, const struct uop *u)
 {
@@ -106,8 +106,7 @@ const struct uop *uop_goto_linked(struct cpu *c, const struct uop *u, uint64_t i
 /* As uop_goto, through the run loop, after state changed that blocks depend on. */
 const struct uop *uop_leave_to(struct cpu *c, const struct uop *u, uint64_t ip);
 
-/* --- faults: set up the interruption and leave the block; the result is always NULL ------------
- */
+/* --- faults: set up the interruption and leave the block; the result is always NULL --- */
 
 const struct uop *fault_genex(struct cpu *c, const struct uop *u, unsigned code);
 const struct uop *fault_illegal(struct cpu *c, const struct uop *u);
@@ -119,7 +118,7 @@ const struct uop *trap_vector(struct cpu *c, const struct uop *u, unsigned vecto
 
 #define NAT_CODE_REGISTER 0x10u /* ISR.code of Register NaT Consumption (SDM 2:8.3) */
 
-/* --- registers ------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 /* Physical number of stacked GR n, relative to the frame base (SDM 1:4.5.1, rotation). */
 ALWAYS_INLINE unsigned gr_phys(const struct cpu *c, unsigned n, bool gen)
@@ -207,7 +206,7 @@ ALWAYS_INLINE void fr_set(struct cpu *c, unsigned n, struct fpreg v, bool gen)
     c->psr |= n < 32 ? PSR_MFL : PSR_MFH;
 }
 
-/* --- handlers -------------------------------------------------------------------------------- */
+/* --- handlers --- */
 
 /* Defines NAME_fast and NAME_gen from `static inline ... NAME_body(c, u, gen)`, which is run only
  * when the qualifying predicate is true. */
@@ -257,7 +256,7 @@ struct uop_pair {
 #define UOP_PAIR(op, name)     [op] = {name##_fast, name##_gen}
 #define UOP_PAIR_GEN(op, name) [op] = {name##_gen, name##_gen}
 
-/* --- blocks ---------------------------------------------------------------------------------- */
+/* --- blocks --- */
 
 /* The lookup key of a bundle address in the current context. */
 static inline uint64_t block_key(const struct cpu *c, uint64_t ip)

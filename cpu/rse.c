@@ -66,8 +66,7 @@ void rse_reset(struct cpu *c)
     rse_frame_changed(c);
 }
 
-/* --- memory ------------------------------------------------------------------------------------
- */
+/* --- memory --- */
 
 /* The RSE's own accesses: privilege rsc.pl, translation psr.rt, byte order rsc.be (6.5.4). */
 static struct access_val rse_load(struct cpu *c, const struct uop *u, uint64_t addr)
@@ -139,8 +138,7 @@ static bool rse_load_one(struct cpu *c, const struct uop *u)
     return true;
 }
 
-/* --- frames ------------------------------------------------------------------------------------
- */
+/* --- frames --- */
 
 void rse_call(struct cpu *c)
 {

@@ -105,8 +105,7 @@ void sapic_reset(struct cpu *c)
     c->itm_armed = false;
 }
 
-/* --- time (3.3.4.2, 3.3.4.3) -------------------------------------------------------------------
- */
+/* --- time (3.3.4.2, 3.3.4.3) --- */
 
 static uint64_t scale(uint64_t v, uint64_t num, uint64_t den)
 {

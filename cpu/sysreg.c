@@ -2,8 +2,7 @@
 #include "exec_sys.h"
 #include "sapic.h"
 
-/* --- control registers (3.3.3, table 3-3)
- * ------------------------------------------------------------ */
+/* --- control registers (3.3.3, table 3-3) --- */
 
 bool sys_cr_exists(unsigned n)
 {
@@ -115,8 +114,7 @@ int sys_cr_write(struct cpu *c, unsigned n, uint64_t v)
     }
 }
 
-/* --- indirect files
- * ------------------------------------------------------------------------------------- */
+/* --- indirect files --- */
 
 bool sys_page_size_ok(unsigned ps)
 {
