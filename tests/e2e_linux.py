@@ -79,7 +79,7 @@ def shell_and_power_off():
 
 
 def four_processors_and_reset():
-    with guest.Guest(*BOOT, "-m", "3G", "-c", "4", "--cpu-model", "madison",
+    with guest.Guest(*BOOT, "-m", "2G", "-c", "4", "--cpu-model", "madison",
                      "--append", CONSOLE) as g:
         g.connect()
         for boot in range(2):
