@@ -29,14 +29,14 @@ ALWAYS_INLINE const struct uop *finish(struct cpu *c, const struct uop *u, struc
     return uop_next(c, u);
 }
 
-/* --- multiply-add ---------------------------------------------------------------------------- */
+/* --- multiply-add --- */
 
 ALWAYS_INLINE const struct uop *multiply_add(struct cpu *c, const struct uop *u, unsigned neg,
                                              bool gen)
 {
     const struct fpreg *f3 = fr_get(c, u->r3, gen), *f4 = fr_get(c, u->r4, gen);
     const struct fpreg *f2 = addend(c, u, gen);
-    struct fpfast r = fp_fma_fast(f3, f4, f2, c->fpsr, FP_HOW(neg, u->sub, u->sf));
+    struct fpfast r = fp_fma_fast[u->sub](f3, f4, f2, c->fpsr, FP_HOW(neg, u->sf));
     if (likely(r.rest != FP_FAST_NONE)) {
         fr_set(c, u->r1, (struct fpreg){r.sig, (uint32_t)r.rest, 0}, gen);
         add_flags(c, u, (unsigned)(r.rest >> FP_FAST_FLAGS_SHIFT));
@@ -93,7 +93,7 @@ UOP_BODY(fselect)
 }
 UOP_DEFINE_GEN(fselect)
 
-/* --- compares -------------------------------------------------------------------------------- */
+/* --- compares --- */
 
 ALWAYS_INLINE void set_pair(struct cpu *c, const struct uop *u, bool p1, bool p2, bool gen)
 {
@@ -155,7 +155,7 @@ static const struct uop *same_targets_x(struct cpu *c, const struct uop *u)
     return fault_illegal(c, u);
 }
 
-/* --- approximations -------------------------------------------------------------------------- */
+/* --- approximations --- */
 
 /* A false predicate clears p2; f0 and f1 as target count only with a true one. */
 #define RCPA_HANDLER(name, call)                                                                   \
@@ -177,7 +177,7 @@ RCPA_HANDLER(fprcpa, fp_prcpa(fr_get(c, u->r2, true), fr_get(c, u->r3, true), c-
 RCPA_HANDLER(frsqrta, fp_rsqrta(fr_get(c, u->r3, true), c->fpsr, u->sf))
 RCPA_HANDLER(fprsqrta, fp_prsqrta(fr_get(c, u->r3, true), c->fpsr, u->sf))
 
-/* --- two operands with flags ----------------------------------------------------------------- */
+/* --- two operands with flags --- */
 
 #define TWO_HANDLER(name, function, op)                                                            \
     UOP_BODY(name)                                                                                 \
@@ -204,7 +204,7 @@ TWO_HANDLER(fpcmp_nlt, fp_pcmp, FP_LT | FP_CMP_NOT)
 TWO_HANDLER(fpcmp_nle, fp_pcmp, FP_LE | FP_CMP_NOT)
 TWO_HANDLER(fpcmp_ord, fp_pcmp, FP_UNORD | FP_CMP_NOT)
 
-/* --- merge and logical ----------------------------------------------------------------------- */
+/* --- merge and logical --- */
 
 #define MOVE_BODY(name, function, op)                                                              \
     UOP_BODY(name)                                                                                 \
@@ -238,7 +238,7 @@ LOGIC_HANDLER(fpmerge_s, FP_PMERGE_S)
 LOGIC_HANDLER(fpmerge_ns, FP_PMERGE_NS)
 LOGIC_HANDLER(fpmerge_se, FP_PMERGE_SE)
 
-/* --- conversions ----------------------------------------------------------------------------- */
+/* --- conversions --- */
 
 #define CVT_BODY(name, function, how)                                                              \
     UOP_BODY(name)                                                                                 \
@@ -267,7 +267,7 @@ UOP_BODY(fcvt_xf)
 }
 UOP_DEFINE(fcvt_xf)
 
-/* --- setf and getf --------------------------------------------------------------------------- */
+/* --- setf and getf --- */
 
 #define SETF_HANDLER(name, convert)                                                                \
     UOP_BODY(name)                                                                                 \
@@ -308,7 +308,7 @@ GETF_HANDLER(getf_exp, f->exp)
 GETF_HANDLER(getf_s, fp_to_single(f))
 GETF_HANDLER(getf_d, fp_to_double(f))
 
-/* --- status fields --------------------------------------------------------------------------- */
+/* --- status fields --- */
 
 UOP_BODY(fsetc)
 {
@@ -338,7 +338,7 @@ UOP_BODY(fchkf)
 }
 UOP_DEFINE_GEN(fchkf)
 
-/* --- choice ---------------------------------------------------------------------------------- */
+/* --- choice --- */
 
 static const struct uop_pair handlers[OP_COUNT] = {
     UOP_PAIR(OP_fma, fma),

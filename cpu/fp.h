@@ -109,17 +109,18 @@ struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct
 struct fpout fp_pma(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
                     unsigned neg, uint64_t fpsr, unsigned sf);
 
-/* The common case of fp_fma in two registers: rest is the register's exponent and sign with the
- * flags above, or FP_FAST_NONE if fp_fma has to be asked. I may be missing when the status field
- * has it already. how: FP_HOW. */
+/* The common case of fp_fma in two registers, by precision completer: rest is the register's
+ * exponent and sign with the flags above, or FP_FAST_NONE if fp_fma has to be asked. I may be
+ * missing when the status field has it already. how: FP_HOW. */
 struct fpfast {
     uint64_t sig, rest;
 };
 #define FP_FAST_NONE        (~0ull)
 #define FP_FAST_FLAGS_SHIFT 32
-#define FP_HOW(neg, pc, sf) ((neg) | (unsigned)(pc) << 2 | (unsigned)(sf) << 4)
-struct fpfast fp_fma_fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-                          uint64_t fpsr, unsigned how);
+#define FP_HOW(neg, sf)     ((neg) | (unsigned)(sf) << 2)
+typedef struct fpfast fp_fast_fn(const struct fpreg *f3, const struct fpreg *f4,
+                                 const struct fpreg *f2, uint64_t fpsr, unsigned how);
+extern fp_fast_fn *fp_fma_fast[3];
 
 /* Compares and selections. fp_pcmp: FP_CMP_NOT inverts the relation. */
 enum fp_rel { FP_EQ, FP_LT, FP_LE, FP_UNORD, FP_CMP_NOT };
@@ -221,9 +222,29 @@ struct fpreg fp_bitselect(const struct fpreg *f3, const struct fpreg *f4, const 
 /* Memory and general register formats (SDM 1:5.1.2, 5.3.1; figures 5-6 to 5-10). The values are
  * integers; byte order is the caller's. Stores take the register's bits as they are, without
  * rounding; NaTVal is the caller's business. */
-struct fpreg fp_from_single(uint32_t m);
-struct fpreg fp_from_double(uint64_t m);
 struct fpreg fp_from_ext(uint64_t sig, uint16_t se); /* se: sign and 15-bit exponent */
+
+/* Denormals get the format's smallest exponent and stay unnormalized; infinities and NaNs get
+ * the register's special exponent. */
+static inline struct fpreg fp_from_single(uint32_t m)
+{
+    uint32_t e = m >> 23 & 0xff, sign = m >> 31 << 17;
+    uint64_t frac = (uint64_t)(m & 0x7fffff) << 40;
+    if (e == 0) {
+        return (struct fpreg){frac, (frac ? 0xff81 : 0) | sign, 0};
+    }
+    return (struct fpreg){frac | FP_INT_BIT, (e == 0xff ? FP_EXP_SPEC : e + 0xff80) | sign, 0};
+}
+
+static inline struct fpreg fp_from_double(uint64_t m)
+{
+    uint32_t e = m >> 52 & 0x7ff, sign = (uint32_t)(m >> 63) << 17;
+    uint64_t frac = m << 12 >> 1;
+    if (e == 0) {
+        return (struct fpreg){frac, (frac ? 0xfc01 : 0) | sign, 0};
+    }
+    return (struct fpreg){frac | FP_INT_BIT, (e == 0x7ff ? FP_EXP_SPEC : e + 0xfc00) | sign, 0};
+}
 
 static inline uint32_t fp_to_single(const struct fpreg *f)
 {

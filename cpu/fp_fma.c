@@ -6,32 +6,44 @@
 #include <string.h>
 #include "fp_impl.h"
 
-/* A sum of product and addend under construction: 128 bits and 64 more for what was shifted
- * out, bit 0 of low being sticky. */
+/* A sum of product and addend under construction: 128 bits, and what was shifted out below them:
+ * exact after a shift of less than 64, else only sticky. That is enough, as only a shift by one can
+ * lead to a difference that has to be moved up by more than one bit. */
 struct wide {
     fp_u128 hi;
     uint64_t low;
 };
 
-/* x >> n with the bits shifted out kept in low as far as they fit. */
-static inline struct wide shift_right(fp_u128 x, int32_t n)
+static inline fp_u128 join(uint64_t hi, uint64_t lo)
 {
-    if (n == 0) {
-        return (struct wide){x, 0};
-    }
+    return (fp_u128)hi << 64 | lo;
+}
+
+/* sig in the upper half, moved down by n >= 0. */
+static inline struct wide shift_addend(uint64_t sig, uint32_t n)
+{
     if (n < 64) {
-        return (struct wide){x >> n, (uint64_t)x << (64 - n)};
+        return (struct wide){join(sig >> n, sig << 1 << (63 - n)), 0};
     }
     if (n < 128) {
-        fp_u128 out = x << (128 - n);
-        return (struct wide){x >> n, (uint64_t)(out >> 64) | ((uint64_t)out != 0)};
+        return (struct wide){sig >> (n - 64), (sig << 1 << (127 - n)) != 0};
     }
-    if (n < 192) {
-        fp_u128 kept = x >> (n - 128);
-        bool lost = (kept << (n - 128)) != x || (uint64_t)kept != 0;
-        return (struct wide){0, (uint64_t)(kept >> 64) | lost};
+    return (struct wide){0, 1};
+}
+
+/* The product p moved down by n >= 0. */
+static inline struct wide shift_product(fp_u128 p, uint32_t n)
+{
+    uint64_t hi = (uint64_t)(p >> 64), lo = (uint64_t)p;
+    if (n < 64) {
+        uint64_t from_hi = hi << 1 << (63 - n), low = lo << 1 << (63 - n);
+        return (struct wide){join(hi >> n, lo >> n | from_hi), low};
     }
-    return (struct wide){0, x != 0};
+    if (n < 128) {
+        uint64_t out = (hi << 1 << (127 - n)) | lo;
+        return (struct wide){hi >> (n - 64), out != 0};
+    }
+    return (struct wide){0, 1};
 }
 
 static inline int clz128(fp_u128 x)
@@ -40,7 +52,7 @@ static inline int clz128(fp_u128 x)
     return h ? __builtin_clzll(h) : 64 + __builtin_clzll((uint64_t)x);
 }
 
-/* |big| - |small|, both nonzero difference; normalizes and adjusts the exponent. */
+/* big - small, not zero; normalizes and adjusts the exponent. */
 static inline struct wide subtract(fp_u128 big, struct wide small, int32_t *exp)
 {
     struct wide w = {big - small.hi - (small.low != 0), 0 - small.low};
@@ -48,15 +60,17 @@ static inline struct wide subtract(fp_u128 big, struct wide small, int32_t *exp)
         return w;
     }
     if (w.hi == 0) {
-        w.hi = (fp_u128)w.low << 64;
-        w.low = 0;
+        w = (struct wide){join(w.low, 0), 0};
         *exp -= 128;
     }
     int z = clz128(w.hi);
-    if (z > 0) {
-        w.hi = w.hi << z | (z < 64 ? (fp_u128)(w.low >> (64 - z)) : (fp_u128)w.low << (z - 64));
-        w.low = z < 64 ? w.low << z : 0;
-        *exp -= z;
+    *exp -= z;
+    if (z < 64) {
+        w.hi = w.hi << z | w.low >> 1 >> (63 - z);
+        w.low <<= z;
+    } else {
+        w.hi = w.hi << z | (fp_u128)w.low << (z - 64);
+        w.low = 0;
     }
     return w;
 }
@@ -65,7 +79,7 @@ static inline struct wide add(fp_u128 big, struct wide small, int32_t *exp)
 {
     struct wide w = {big + small.hi, small.low};
     if (w.hi < big) {
-        w.low = w.low >> 1 | (w.low & 1) | (uint64_t)(w.hi & 1) << 63;
+        w.low |= (uint64_t)w.hi & 1;
         w.hi = w.hi >> 1 | (fp_u128)1 << 127;
         (*exp)++;
     }
@@ -80,8 +94,8 @@ struct sum {
 };
 
 /* Product of a and b with sign ps, plus an addend c if it is not null; all finite and nonzero. */
-static inline struct sum sum_of(struct fp_num a, struct fp_num b, uint32_t ps,
-                                const struct fp_num *c)
+static inline __attribute__((always_inline)) struct sum sum_of(struct fp_num a, struct fp_num b,
+                                                               uint32_t ps, const struct fp_num *c)
 {
     fp_u128 p = (fp_u128)a.sig * b.sig;
     bool below_two = !(p >> 127);
@@ -90,11 +104,12 @@ static inline struct sum sum_of(struct fp_num a, struct fp_num b, uint32_t ps,
     if (!c) {
         return (struct sum){(uint64_t)(p >> 64), (uint64_t)p, exp, ps};
     }
-    fp_u128 addend = (fp_u128)c->sig << 64;
+    fp_u128 addend = join(c->sig, 0);
     int32_t delta = exp - c->exp;
     bool product_bigger = delta > 0 || (delta == 0 && p >= addend);
     fp_u128 big = product_bigger ? p : addend;
-    struct wide small = shift_right(product_bigger ? addend : p, delta < 0 ? -delta : delta);
+    struct wide small =
+        product_bigger ? shift_addend(c->sig, (uint32_t)delta) : shift_product(p, (uint32_t)-delta);
     uint32_t sign = product_bigger ? ps : c->sign;
     struct wide w;
     exp = product_bigger ? exp : c->exp;
@@ -206,87 +221,81 @@ struct fpout fp_fma(const struct fpreg *f3, const struct fpreg *f4, const struct
     return o;
 }
 
-/* --- fast path ---------------------------------------------------------------------------------
- */
+/* --- fast path --- */
 
 static const struct fpfast not_fast = {0, FP_FAST_NONE};
 
-#if defined(__x86_64__)
+/* The operand as a double or single in memory format; false if it has none or is not normal. */
+static inline bool as_double(const struct fpreg *f, uint64_t *bits)
+{
+    uint32_t e = (f->exp & FP_EXP_MASK) - 0xfc00u;
+    *bits = (uint64_t)(f->exp & FP_SIGN) << 46;
+    if (e - 1 < 0x7fe && (f->sig & (FP_INT_BIT | 0x7ff)) == FP_INT_BIT) {
+        *bits |= (uint64_t)e << 52 | f->sig << 1 >> 12;
+        return true;
+    }
+    return ((f->exp & FP_EXP_MASK) | f->sig) == 0;
+}
+
+static inline bool as_single(const struct fpreg *f, uint32_t *bits)
+{
+    uint32_t e = (f->exp & FP_EXP_MASK) - 0xff80u;
+    *bits = (f->exp & FP_SIGN) << 14;
+    if (e - 1 < 0xfe && (f->sig & (FP_INT_BIT | 0xffffffffffull)) == FP_INT_BIT) {
+        *bits |= e << 23 | (uint32_t)(f->sig << 1 >> 41);
+        return true;
+    }
+    return ((f->exp & FP_EXP_MASK) | f->sig) == 0;
+}
+
 /* The host's own fma gives the significand where nothing but the sticky inexact flag could come
  * out: rounding to nearest, inexact disabled and already flagged, operands and result in the
  * normal range of the host's type. A result just at the smallest normal number may have been
  * tiny before rounding and is left to the exact path. */
-static inline bool as_double(const struct fpreg *f, double *d)
-{
-    uint32_t e = f->exp & FP_EXP_MASK;
-    uint64_t bits = fp_to_double(f);
-    memcpy(d, &bits, sizeof bits);
-    return ((e - 0xfc01u <= 0x7fdu && (int64_t)f->sig < 0) || (e | f->sig) == 0) &&
-           !(f->sig & 0x7ff);
-}
-
-static inline bool as_float(const struct fpreg *f, float *s)
-{
-    uint32_t e = f->exp & FP_EXP_MASK;
-    uint32_t bits = fp_to_single(f);
-    memcpy(s, &bits, sizeof bits);
-    return ((e - 0xff81u <= 0xfdu && (int64_t)f->sig < 0) || (e | f->sig) == 0) &&
-           !(f->sig & 0xffffffffffull);
-}
-
-__attribute__((target("fma"))) static struct fpfast
+static inline __attribute__((always_inline)) struct fpfast
 host_double(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, unsigned neg)
 {
-    double a, b, c = 0;
-    if (!as_double(f3, &a) || !as_double(f4, &b) || (f2 && !as_double(f2, &c))) {
+    uint64_t x[3] = {0}, r;
+    double a, b, c, d;
+    if (!as_double(f3, &x[0]) || !as_double(f4, &x[1]) || (f2 && !as_double(f2, &x[2]))) {
         return not_fast;
     }
-    double r = __builtin_fma(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
-    uint64_t bits;
-    memcpy(&bits, &r, sizeof bits);
-    uint32_t e = bits >> 52 & 0x7ff;
+    x[0] ^= (uint64_t)(neg & FP_NEG_PROD) << 63;
+    x[2] ^= (uint64_t)(neg & FP_NEG_ADD) << 62;
+    memcpy(&a, &x[0], sizeof a);
+    memcpy(&b, &x[1], sizeof b);
+    memcpy(&c, &x[2], sizeof c);
+    d = __builtin_fma(a, b, c);
+    memcpy(&r, &d, sizeof r);
+    uint32_t e = r >> 52 & 0x7ff;
     if (e - 2 > 0x7fcu) {
         return not_fast;
     }
-    return (struct fpfast){FP_INT_BIT | bits << 11, (e + 0xfc00) | (uint32_t)(bits >> 63) << 17};
+    return (struct fpfast){FP_INT_BIT | r << 11, (e + 0xfc00) | (uint32_t)(r >> 63) << 17};
 }
 
-__attribute__((target("fma"))) static struct fpfast
+static inline __attribute__((always_inline)) struct fpfast
 host_single(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, unsigned neg)
 {
-    float a, b, c = 0;
-    if (!as_float(f3, &a) || !as_float(f4, &b) || (f2 && !as_float(f2, &c))) {
+    uint32_t x[3] = {0}, r;
+    float a, b, c, d;
+    if (!as_single(f3, &x[0]) || !as_single(f4, &x[1]) || (f2 && !as_single(f2, &x[2]))) {
         return not_fast;
     }
-    float r = __builtin_fmaf(neg & FP_NEG_PROD ? -a : a, b, neg & FP_NEG_ADD ? -c : c);
-    uint32_t bits;
-    memcpy(&bits, &r, sizeof bits);
-    uint32_t e = bits >> 23 & 0xff;
+    x[0] ^= (neg & FP_NEG_PROD) << 31;
+    x[2] ^= (neg & FP_NEG_ADD) << 30;
+    memcpy(&a, &x[0], sizeof a);
+    memcpy(&b, &x[1], sizeof b);
+    memcpy(&c, &x[2], sizeof c);
+    d = __builtin_fmaf(a, b, c);
+    memcpy(&r, &d, sizeof r);
+    uint32_t e = r >> 23 & 0xff;
     if (e - 2 > 0xfcu) {
         return not_fast;
     }
-    return (struct fpfast){FP_INT_BIT | (uint64_t)(bits & 0x7fffff) << 40,
-                           (e + 0xff80) | bits >> 31 << 17};
+    return (struct fpfast){FP_INT_BIT | (uint64_t)(r & 0x7fffff) << 40,
+                           (e + 0xff80) | r >> 31 << 17};
 }
-
-static inline bool host_has_fma(void)
-{
-    return __builtin_cpu_supports("fma");
-}
-#else
-static struct fpfast host_double(const struct fpreg *f3, const struct fpreg *f4,
-                                 const struct fpreg *f2, unsigned neg)
-{
-    (void)f3, (void)f4, (void)f2, (void)neg;
-    return not_fast;
-}
-#define host_single host_double
-
-static inline bool host_has_fma(void)
-{
-    return false;
-}
-#endif
 
 static inline bool is_norm(const struct fpreg *f)
 {
@@ -298,51 +307,80 @@ static inline struct fp_num as_num(const struct fpreg *f)
     return (struct fp_num){f->sig, (int32_t)(f->exp & FP_EXP_MASK), f->exp & FP_SIGN};
 }
 
-/* Normal operands, a result in range, no trap. */
-static struct fpfast exact_fast(const struct fpreg *f3, const struct fpreg *f4,
-                                const struct fpreg *f2, unsigned neg, const struct fp_format *fmt,
-                                unsigned rc, bool no_inexact_trap)
+/* Normal operands, a result in range, no trap. c holds the status field. */
+static inline __attribute__((always_inline)) struct fpfast
+exact_fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, unsigned neg,
+           enum fp_pc pc, unsigned c, bool no_trap)
 {
+    if (f2 && ((f2->exp & FP_EXP_MASK) | f2->sig) == 0) {
+        f2 = NULL; /* the product is not zero */
+    }
     if (!is_norm(f3) || !is_norm(f4) || (f2 && !is_norm(f2))) {
         return not_fast;
     }
     uint32_t ps = ((f3->exp ^ f4->exp) & FP_SIGN) ^ (neg & FP_NEG_PROD ? FP_SIGN : 0);
-    struct sum s;
+    struct fp_num addend = {0};
     if (f2) {
-        struct fp_num c = as_num(f2);
-        c.sign ^= neg & FP_NEG_ADD ? FP_SIGN : 0;
-        s = sum_of(as_num(f3), as_num(f4), ps, &c);
-    } else {
-        s = sum_of(as_num(f3), as_num(f4), ps, NULL);
+        addend = as_num(f2);
+        addend.sign ^= neg & FP_NEG_ADD ? FP_SIGN : 0;
     }
-    uint64_t tail = fp_tail(s.sig, s.rest, fmt->width);
-    uint64_t ulp = 1ull << (64 - fmt->width);
+    struct sum s = sum_of(as_num(f3), as_num(f4), ps, f2 ? &addend : NULL);
+    const struct fp_format *fmt =
+        &fp_formats[(c & FPSR_SF_WRE) != 0][pc][c >> FPSR_SF_PC_SHIFT & 3];
+    unsigned width = pc == FP_PC_D ? 53 : pc == FP_PC_S ? 24 : fmt->width;
+    uint64_t tail = fp_tail(s.sig, s.rest, width);
+    uint64_t ulp = 1ull << (64 - width);
     uint64_t sig = s.sig & -ulp;
+    unsigned rc = c >> FPSR_SF_RC_SHIFT & 3;
     sig += fp_increments(rc, s.sign != 0, (sig & ulp) != 0, tail) ? ulp : 0;
-    if (!(sig >> 63) || s.exp < fmt->emin || s.exp > fmt->emax || (tail && !no_inexact_trap)) {
+    if (!(sig >> 63) || s.exp < fmt->emin || s.exp > fmt->emax || (tail && !no_trap)) {
         return not_fast; /* also a carry out of the significand, and an exact zero */
     }
     return (struct fpfast){sig, (uint32_t)s.exp | s.sign |
                                     (tail ? (uint64_t)FPF_I << FP_FAST_FLAGS_SHIFT : 0)};
 }
 
-struct fpfast fp_fma_fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2,
-                          uint64_t fpsr, unsigned how)
+static inline __attribute__((always_inline)) struct fpfast
+fast(const struct fpreg *f3, const struct fpreg *f4, const struct fpreg *f2, uint64_t fpsr,
+     unsigned how, enum fp_pc pc, bool host)
 {
-    unsigned neg = how & 3, pc = how >> 2 & 3, sf = how >> 4;
+    const unsigned rc = 3u << FPSR_SF_RC_SHIFT, flagged = FPF_I << 7;
+    unsigned neg = how & 3, sf = how >> 2;
     unsigned c = (unsigned)(fpsr >> FPSR_SF_SHIFT(sf));
     bool no_trap = (fpsr & FPF_I) || (sf != 0 && (c & FPSR_SF_TD));
-    struct fp_env e = {.pc = c >> FPSR_SF_PC_SHIFT & 3, .wre = (c & FPSR_SF_WRE) != 0};
-    const struct fp_format *fmt = fp_format_of(&e, pc);
-    unsigned rc = c >> FPSR_SF_RC_SHIFT & 3;
 
-    if (no_trap && rc == FP_RN && fmt->width != 64 && (c & FPF_I << 7) && host_has_fma()) {
+    if (host && pc != FP_PC_DYN && no_trap && (c & (rc | flagged)) == flagged) {
         struct fpfast r =
-            fmt->width == 53 ? host_double(f3, f4, f2, neg) : host_single(f3, f4, f2, neg);
+            pc == FP_PC_D ? host_double(f3, f4, f2, neg) : host_single(f3, f4, f2, neg);
         if (r.rest != FP_FAST_NONE) {
             return r;
         }
     }
-    return exact_fast(f3, f4, f2 && (f2->exp & FP_EXP_MASK) == 0 && f2->sig == 0 ? NULL : f2, neg,
-                      fmt, rc, no_trap);
+    return exact_fast(f3, f4, f2, neg, pc, c, no_trap);
 }
+
+#define FAST(name, attribute, pc, host)                                                            \
+    attribute static struct fpfast name(const struct fpreg *f3, const struct fpreg *f4,            \
+                                        const struct fpreg *f2, uint64_t fpsr, unsigned how)       \
+    {                                                                                              \
+        return fast(f3, f4, f2, fpsr, how, pc, host);                                              \
+    }
+FAST(exact_dyn, , FP_PC_DYN, false)
+FAST(exact_s, , FP_PC_S, false)
+FAST(exact_d, , FP_PC_D, false)
+
+fp_fast_fn *fp_fma_fast[3] = {exact_dyn, exact_s, exact_d};
+
+#if defined(__x86_64__)
+FAST(host_s, __attribute__((target("fma"))), FP_PC_S, true)
+FAST(host_d, __attribute__((target("fma"))), FP_PC_D, true)
+
+__attribute__((constructor)) static void choose_host(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("fma")) {
+        fp_fma_fast[FP_PC_S] = host_s;
+        fp_fma_fast[FP_PC_D] = host_d;
+    }
+}
+#endif

@@ -55,7 +55,12 @@ struct fp_format {
 };
 
 extern const struct fp_format fp_format_parallel;
-const struct fp_format *fp_format_of(const struct fp_env *e, enum fp_pc pc);
+extern const struct fp_format fp_formats[2][3][4]; /* by wre, completer, sf.pc */
+
+static inline const struct fp_format *fp_format_of(const struct fp_env *e, enum fp_pc pc)
+{
+    return &fp_formats[e->wre][pc][e->pc];
+}
 
 /* A finite nonzero number: integer bit set, exponent biased but unbounded. */
 struct fp_num {

@@ -4,28 +4,6 @@
  */
 #include "fp_impl.h"
 
-/* Denormals get the format's smallest exponent and stay unnormalized; infinities and NaNs get
- * the register's special exponent (SDM 1:5.3.1, figures 5-6 and 5-7). */
-struct fpreg fp_from_single(uint32_t m)
-{
-    uint32_t e = m >> 23 & 0xff, sign = m >> 31 << 17;
-    uint64_t frac = (uint64_t)(m & 0x7fffff) << 40;
-    if (e == 0) {
-        return (struct fpreg){frac, (frac ? 0xff81 : 0) | sign, 0};
-    }
-    return (struct fpreg){frac | FP_INT_BIT, (e == 0xff ? FP_EXP_SPEC : e + 0xff80) | sign, 0};
-}
-
-struct fpreg fp_from_double(uint64_t m)
-{
-    uint32_t e = m >> 52 & 0x7ff, sign = (uint32_t)(m >> 63) << 17;
-    uint64_t frac = (m & 0xfffffffffffffull) << 11;
-    if (e == 0) {
-        return (struct fpreg){frac, (frac ? 0xfc01 : 0) | sign, 0};
-    }
-    return (struct fpreg){frac | FP_INT_BIT, (e == 0x7ff ? FP_EXP_SPEC : e + 0xfc00) | sign, 0};
-}
-
 struct fpreg fp_from_ext(uint64_t sig, uint16_t se)
 {
     uint32_t e = se & 0x7fff, sign = (uint32_t)(se >> 15) << 17;

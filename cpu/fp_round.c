@@ -4,31 +4,39 @@
  */
 #include "fp_impl.h"
 
-enum { FMT_S, FMT_D, FMT_E, FMT_SE, FMT_DE, FMT_SW, FMT_DW, FMT_EW };
-
 /* Emin and Emax of SDM 1:5.1.1 table 5-1, biased by 0xffff. */
-static const struct fp_format formats[] = {
-    [FMT_S] = {24, false, 0xff81, 0x1007e},       [FMT_D] = {53, false, 0xfc01, 0x103fe},
-    [FMT_E] = {64, false, FP_EMIN_EXT, 0x13ffe},  [FMT_SE] = {24, false, FP_EMIN_EXT, 0x13ffe},
-    [FMT_DE] = {53, false, FP_EMIN_EXT, 0x13ffe}, [FMT_SW] = {24, false, 1, 0x1fffe},
-    [FMT_DW] = {53, false, 1, 0x1fffe},           [FMT_EW] = {64, false, 1, 0x1fffe},
+#define SINGLE(width)                                                                              \
+    {                                                                                              \
+        width, false, 0xff81, 0x1007e                                                              \
+    }
+#define DOUBLE(width)                                                                              \
+    {                                                                                              \
+        width, false, 0xfc01, 0x103fe                                                              \
+    }
+#define EXTENDED(width)                                                                            \
+    {                                                                                              \
+        width, false, FP_EMIN_EXT, 0x13ffe                                                         \
+    }
+#define WIDEST(width)                                                                              \
+    {                                                                                              \
+        width, false, 1, 0x1fffe                                                                   \
+    }
+
+/* SDM 1:5.2 table 5-6. The reserved sf.pc 1 cannot get into FPSR. */
+const struct fp_format fp_formats[2][3][4] = {
+    {
+        [FP_PC_DYN] = {EXTENDED(24), EXTENDED(64), EXTENDED(53), EXTENDED(64)},
+        [FP_PC_S] = {SINGLE(24), SINGLE(24), SINGLE(24), SINGLE(24)},
+        [FP_PC_D] = {DOUBLE(53), DOUBLE(53), DOUBLE(53), DOUBLE(53)},
+    },
+    {
+        [FP_PC_DYN] = {WIDEST(24), WIDEST(64), WIDEST(53), WIDEST(64)},
+        [FP_PC_S] = {WIDEST(24), WIDEST(24), WIDEST(24), WIDEST(24)},
+        [FP_PC_D] = {WIDEST(53), WIDEST(53), WIDEST(53), WIDEST(53)},
+    },
 };
 
 const struct fp_format fp_format_parallel = {24, true, 0xff81, 0x1007e};
-
-/* SDM 1:5.2 table 5-6. The reserved sf.pc 1 cannot get into FPSR. */
-const struct fp_format *fp_format_of(const struct fp_env *e, enum fp_pc pc)
-{
-    static const uint8_t row[2][3][4] = {
-        {{FMT_SE, FMT_E, FMT_DE, FMT_E},
-         {FMT_S, FMT_S, FMT_S, FMT_S},
-         {FMT_D, FMT_D, FMT_D, FMT_D}},
-        {{FMT_SW, FMT_EW, FMT_DW, FMT_EW},
-         {FMT_SW, FMT_SW, FMT_SW, FMT_SW},
-         {FMT_DW, FMT_DW, FMT_DW, FMT_DW}},
-    };
-    return &formats[row[e->wre][pc][e->pc]];
-}
 
 /* Trap-enabled response of overflow and underflow: the rounded result with its exponent cut to
  * 17 bits, or to 8 for parallel operations (SDM 1:5.4.2). */

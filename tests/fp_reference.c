@@ -30,7 +30,7 @@ static unsigned pick(unsigned n)
     return (unsigned)(rnd() % n);
 }
 
-/* --- the machine state of one case ------------------------------------------------------------ */
+/* --- the machine state of one case --- */
 
 struct setting {
     uint64_t fpsr;
@@ -54,8 +54,7 @@ static struct setting random_setting(void)
     return s;
 }
 
-/* --- operands ----------------------------------------------------------------------------------
- */
+/* --- operands --- */
 
 static uint64_t random_sig(void)
 {
@@ -154,8 +153,7 @@ static void to_mpfr(mpfr_t x, const struct fpreg *f)
     mpfr_setsign(x, x, (f->exp & FP_SIGN) != 0, MPFR_RNDN);
 }
 
-/* --- expected results --------------------------------------------------------------------------
- */
+/* --- expected results --- */
 
 /* The exact operation, as a function of destination precision and rounding. */
 enum kind { K_FMA, K_MUL, K_DIV, K_SQRT };
@@ -336,8 +334,7 @@ static bool expect_operands(struct fpout *o, const struct setting *s, bool unnor
     return true;
 }
 
-/* --- comparison --------------------------------------------------------------------------------
- */
+/* --- comparison --- */
 
 static unsigned long differences;
 
@@ -381,8 +378,7 @@ static void check(const char *what, const struct fpout *got, const struct fpout 
     }
 }
 
-/* --- the operations ----------------------------------------------------------------------------
- */
+/* --- the operations --- */
 
 static struct exact work;
 static unsigned long fast_cases;
@@ -410,7 +406,7 @@ static void one_fma(const struct setting *s, const struct fpreg f[3])
     }
     check(names[neg], &got, &want, s, f);
     struct fpfast quick =
-        fp_fma_fast(&f[0], &f[1], is_mpy ? NULL : &f[2], s->fpsr, FP_HOW(neg, pc, s->sf));
+        fp_fma_fast[pc](&f[0], &f[1], is_mpy ? NULL : &f[2], s->fpsr, FP_HOW(neg, s->sf));
     if (quick.rest != FP_FAST_NONE) {
         got = (struct fpout){.r = {quick.sig, (uint32_t)quick.rest, 0},
                              .flags = (uint8_t)(quick.rest >> FP_FAST_FLAGS_SHIFT)};

@@ -175,8 +175,8 @@ START_TEST(rounding)
         struct fpreg a = reg(k & 1, ONE_EXP + k % 7, (FP_INT_BIT | r) & ~0x7ffull);
         struct fpreg b = reg(k & 2, ONE_EXP - k % 5, (FP_INT_BIT | r << 9) & ~0x7ffull);
         struct fpout x = fp_fma(&a, &b, &one, k % 3, FP_PC_D, FPSR_DEFAULT, 0);
-        struct fpfast y = fp_fma_fast(&a, &b, &one, sticky, FP_HOW(k % 3, FP_PC_D, 0));
-        struct fpfast z = fp_fma_fast(&a, &b, &one, FPSR_DEFAULT, FP_HOW(k % 3, FP_PC_D, 0));
+        struct fpfast y = fp_fma_fast[FP_PC_D](&a, &b, &one, sticky, FP_HOW(k % 3, 0));
+        struct fpfast z = fp_fma_fast[FP_PC_D](&a, &b, &one, FPSR_DEFAULT, FP_HOW(k % 3, 0));
         ck_assert(y.rest != FP_FAST_NONE);
         is_reg((struct fpreg){y.sig, (uint32_t)y.rest, 0}, x.r);
         is_reg((struct fpreg){z.sig, (uint32_t)z.rest, 0}, x.r);
