@@ -119,6 +119,13 @@ static int add_cpus(struct machine *m)
     return 0;
 }
 
+/* The clock on the wall of a deterministic machine: starts at the same moment every time. */
+static uint64_t fixed_wall_ns(void *opaque)
+{
+    static const uint64_t start = 1577836800ull * 1000000000ull; /* 1 January 2020 */
+    return start + machine_now_ns(opaque);
+}
+
 static int add_firmware(struct machine *m, char *why, size_t size)
 {
     int err = 0;
@@ -129,6 +136,7 @@ static int add_firmware(struct machine *m, char *why, size_t size)
                                      .bus_hz = HPVM_BASE_HZ,
                                      .serial = m->config.serial,
                                      .opaque = m,
+                                     .wall_ns = m->config.deterministic ? fixed_wall_ns : NULL,
                                      .power_off = machine_power_off,
                                      .reset = machine_reset};
     memcpy(config.uuid, m->config.uuid, sizeof config.uuid);
