@@ -9,10 +9,10 @@
 
 /* RAM: low memory up to 2 GB in one piece, the rest from 4 GB up, firmware RAM just below
  * 4 GB (layout of Integrity VM A.03.00). */
-#define HPVM_LOW_RAM_END  0x80000000ull
-#define HPVM_HIGH_RAM     0x100000000ull
-#define HPVM_RAM_MIN      (64ull << 20)
-#define HPVM_RAM_MAX      (256ull << 30)
+#define HPVM_LOW_RAM_END 0x80000000ull
+#define HPVM_HIGH_RAM    0x100000000ull
+#define HPVM_RAM_MIN     (64ull << 20)
+#define HPVM_RAM_MAX     (256ull << 30)
 
 #define HPVM_FW_RAM      0xffaa0000ull
 #define HPVM_FW_RAM_SIZE 0x15000ull
