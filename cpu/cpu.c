@@ -111,7 +111,6 @@ void cpu_reset(struct cpu *c)
     c->nat_seen = false;
     c->ip = 0;
     c->halted = c->stop = c->yield = c->init_pending = false;
-    c->code_gen = 0;
     c->itc_offset = 0;
     if (!c->itc_hz)
         c->itc_hz = 400000000;

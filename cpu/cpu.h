@@ -192,7 +192,7 @@ struct cfm {
 
 struct alat_entry {
     uint64_t pa;
-    uint16_t reg; /* physical register identity: GR 0..4351, FR +8192 */
+    uint32_t reg; /* physical register identity, see cpu/alat.c */
     uint8_t size;
     bool valid;
 };
@@ -279,7 +279,7 @@ struct cpu {
     struct cpu_hooks hooks;
     uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
-    uint32_t code_gen; /* changes when cached virtual code addresses lose their meaning */
+    uint64_t code_gen; /* changes when cached virtual code addresses lose their meaning */
     unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
     int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */
     /* interruption delivered by the last cpu_step: for the vector runner and traces */

@@ -215,7 +215,7 @@ static void ar_write(struct cpu *c, unsigned n, uint64_t v)
         rse_set_bspstore(c, v);
         break;
     case AR_RNAT:
-        c->rnat = v;
+        c->rnat = v & INT64_MAX; /* bit 63 reads as 0 (1:3.1.8.5) */
         break;
     case AR_CCV:
         c->ccv = v;
@@ -320,8 +320,10 @@ static const struct uop *loadrs(struct cpu *c, const struct uop *u)
 {
     if (c->rsc & 3)
         return fault_illegal(c, u);
-    /* The frame must be empty of locals unless nothing is to be loaded (3:loadrs). */
+    /* The frame must be empty unless nothing is to be loaded (3:loadrs). */
     if (c->cfm.sof != 0 && (c->rsc >> 16 & 0x3fff))
+        return fault_illegal(c, u);
+    if (!rse_loadrs_fits(c))
         return fault_illegal(c, u);
     if (!rse_loadrs(c, u))
         return NULL;
