@@ -227,6 +227,7 @@ struct cpu {
     uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */
     uint32_t mode;        /* 0: no rotation and no NaT anywhere, else 1 */
     bool nat_seen;        /* some register may hold a NaT */
+    bool always_gen;      /* nat_seen stays once set: only general handlers run (for tests) */
     struct softtlb *stlb; /* soft TLBs, see cpu/softtlb.h */
     uint64_t gr[32];      /* r0..r31; r16..r31 are the current bank */
     uint8_t nat[32];

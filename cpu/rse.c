@@ -273,6 +273,8 @@ bool rse_nats_clear(struct cpu *c)
 {
     int lo = c->ndirty > 0 ? -c->ndirty : 0;
 
+    if (c->always_gen)
+        return false;
     for (int k = lo; k < c->cfm.sof; k++)
         if (c->stk_nat[(int)c->bof + k])
             return false;
