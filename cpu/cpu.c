@@ -108,7 +108,7 @@ void cpu_reset(struct cpu *c)
     alat_clear(c);
     sapic_reset(c);
     c->psr = 0;
-    c->icount = 0;
+    c->icount = c->iipa = 0;
     c->budget = c->budget_full = 0;
     c->exit_request = false;
     c->nat_seen = false;

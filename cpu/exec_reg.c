@@ -249,6 +249,12 @@ static const struct uop *ar_write_checked(struct cpu *c, const struct uop *u, ui
         return fault_genex(c, u, GENEX_RESERVED);
     if ((n <= 7 || n == AR_ITC || n == AR_RUC) && cpu_cpl(c) != 0)
         return fault_genex(c, u, GENEX_PRIV_REG);
+    if (n == AR_ITC) { /* the clock counts a block's slots at its entry; the timer may be due now */
+        c->budget += u->rest;
+        ar_write(c, n, v);
+        c->budget -= u->rest;
+        return uop_exit_after(c, u);
+    }
     ar_write(c, n, v);
     return uop_next(c, u);
 }
@@ -285,7 +291,9 @@ UOP_BODY(mov_from_ar)
         return fault_illegal(c, u);
     if ((n == AR_ITC || n == AR_RUC) && (c->psr & PSR_SI) && cpu_cpl(c) != 0)
         return fault_genex(c, u, GENEX_PRIV_REG);
+    c->budget += u->rest; /* for ITC: slots of the block not executed yet */
     gr_set(c, u->r1, ar_read(c, n), false, gen);
+    c->budget -= u->rest;
     return uop_next(c, u);
 }
 UOP_DEFINE(mov_from_ar)

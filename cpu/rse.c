@@ -38,6 +38,15 @@ void rse_frame_changed(struct cpu *c)
     c->frame_top = 32u + c->cfm.sof;
 }
 
+/* NaT bits outside the frame and the dirty registers mean nothing, but what reads them - operands
+ * outside the frame, a frame that grows - must not depend on when rse_nats_clear() came by: those
+ * above the frame are always 0. */
+static void rse_forget_nats(struct cpu *c, uint32_t from, uint32_t to)
+{
+    if (unlikely(c->nat_seen) && from < to)
+        memset(&c->stk_nat[from], 0, to - from);
+}
+
 /* Keeps room for a full frame above and for the dirty registers below the base. */
 static void rse_recentre(struct cpu *c)
 {
@@ -45,6 +54,8 @@ static void rse_recentre(struct cpu *c)
 
     memmove(&c->stk[to - CPU_PHYS_STACKED], &c->stk[lo], 2 * CPU_PHYS_STACKED * 8);
     memmove(&c->stk_nat[to - CPU_PHYS_STACKED], &c->stk_nat[lo], 2 * CPU_PHYS_STACKED);
+    rse_forget_nats(c, 0, to - CPU_PHYS_STACKED);
+    rse_forget_nats(c, to + CPU_PHYS_STACKED, CPU_STACK_SLOTS);
     c->stk_shift += (int64_t)c->bof - to;
     c->bof = to;
 }
@@ -147,6 +158,7 @@ static void rse_settle(struct cpu *c)
 {
     if (likely(c->ndirty >= 0))
         return;
+    rse_forget_nats(c, c->bof, c->bof - (uint32_t)c->ndirty);
     c->ndirty = 0;
     c->bspstore = c->bsp;
 }
@@ -165,6 +177,8 @@ void rse_call(struct cpu *c)
 
 void rse_return(struct cpu *c, uint64_t cfm, unsigned n)
 {
+    uint32_t sof;
+
     rse_settle(c);
     if (n > CPU_PHYS_STACKED)
         n = CPU_PHYS_STACKED;
@@ -172,6 +186,9 @@ void rse_return(struct cpu *c, uint64_t cfm, unsigned n)
      * cannot happen to rfi, whose n is the whole frame. */
     if ((int)CFM_SOF(cfm) - (int)n > CPU_PHYS_STACKED - c->ndirty)
         cfm = 0;
+    sof = CFM_SOF(cfm) < CPU_PHYS_STACKED ? CFM_SOF(cfm) : CPU_PHYS_STACKED;
+    rse_forget_nats(c, c->bof - n, c->bof - (uint32_t)c->ndirty);
+    rse_forget_nats(c, c->bof - n + sof, c->bof + c->cfm.sof);
     c->bsp = rse_addr(c->bsp, -(int64_t)n);
     c->ndirty -= (int)n;
     rse_move_base(c, -(int)n);
@@ -192,6 +209,7 @@ bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, u
     while (unlikely(c->ndirty + (int)sof > CPU_PHYS_STACKED))
         if (!rse_store_one(c, u))
             return false;
+    rse_forget_nats(c, c->bof + sof, c->bof + c->cfm.sof);
     c->cfm.sof = (uint8_t)sof;
     c->cfm.sol = (uint8_t)sol;
     c->cfm.sor = (uint8_t)sor;
