@@ -288,13 +288,24 @@ static void write_phys(struct cpu *c, uint64_t pa, unsigned size, uint64_t v)
     alat_store(c, pa, size);
 }
 
+static const struct stlb_entry *entry_of(const struct cpu *c, uint64_t va)
+{
+    return &c->stlb->data[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+}
+
 struct access_val access_load_slow(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                    unsigned flags)
 {
+    const struct stlb_entry *e = entry_of(c, va);
     struct tlb_result t;
     uint64_t v = 0;
     int r;
 
+    /* Speculative, advanced and check loads have not looked there yet. */
+    if (!(flags & ACC_RSE) && (va & (~0xfffull | (size - 1))) == e->rtag) {
+        memcpy(&v, (const void *)(va + e->addend), size);
+        return (struct access_val){v, ACCESS_OK};
+    }
     if (crosses(va, size) && !alignment_faults(c, va, size, flags)) {
         r = access_bytes(c, u, va, size, flags, (uint8_t *)&v);
     } else {
@@ -358,11 +369,6 @@ static int wide_transfer(struct cpu *c, const struct uop *u, uint64_t va, unsign
     return r;
 }
 
-static const struct stlb_entry *entry_of(const struct cpu *c, uint64_t va)
-{
-    return &c->stlb->data[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
-}
-
 struct access_wide access_load_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                     unsigned flags)
 {
@@ -424,13 +430,18 @@ struct access_ref access_translate(struct cpu *c, const struct uop *u, uint64_t 
 struct access_wide access_load_pair(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                     unsigned flags)
 {
-    struct access_wide w = {0, 0, 0};
+    const struct stlb_entry *e = entry_of(c, va);
+    struct access_wide w = {0, 0, ACCESS_OK};
     uint8_t b[16] = {0};
 
-    w.ok = (uint64_t)wide_transfer(c, u, va, 2 * size, flags, b);
-    if (big_endian(c, flags)) {
-        reverse(b, size);
-        reverse(b + size, size);
+    if (likely((va & (~0xfffull | (2 * size - 1))) == e->rtag)) {
+        memcpy(b, (const void *)(va + e->addend), 2 * size);
+    } else {
+        w.ok = (uint64_t)wide_transfer(c, u, va, 2 * size, flags, b);
+        if (big_endian(c, flags)) {
+            reverse(b, size);
+            reverse(b + size, size);
+        }
     }
     memcpy(&w.lo, b, size);
     memcpy(&w.hi, b + size, size);
