@@ -22,6 +22,8 @@ enum {
     OPT_KERNEL,
     OPT_INITRD,
     OPT_APPEND,
+    OPT_DISK,
+    OPT_CDROM,
     OPT_CONSOLE,
     OPT_DISPLAY,
     OPT_UUID,
@@ -40,6 +42,8 @@ static const struct opt run_options[] = {
     {OPT_KERNEL, "kernel", 0, "FILE", "Linux/ia64 kernel: ELF, or gzip of it", NULL},
     {OPT_INITRD, "initrd", 0, "FILE", "initial RAM disk", NULL},
     {OPT_APPEND, "append", 0, "TEXT", "kernel command line", NULL},
+    {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
+    {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
     {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
@@ -52,8 +56,6 @@ static const struct opt run_options[] = {
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
-    {OPT_LATER, "disk", 0, "FILE", NULL, "the disk boot"},
-    {OPT_LATER, "cdrom", 0, "FILE", NULL, "the disk boot"},
     {OPT_LATER, "nvram", 0, "FILE", NULL, "the boot manager"},
     {OPT_LATER, "net", 0, "KIND", NULL, "the network adapter"},
     {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
@@ -62,8 +64,11 @@ static const struct opt run_options[] = {
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
 
+#define MAX_DRIVES 15 /* targets of the first adapter */
+
 struct run_args {
     struct machine_config machine;
+    struct machine_drive drives[MAX_DRIVES];
     bool stats;
 };
 
@@ -165,6 +170,57 @@ static int set_text(const char **field, const char *option, const char *value, c
     return 0;
 }
 
+/* Drives are targets 0, 1, 2 and so on of the adapter at bus 0, slot 0. */
+static struct machine_drive *next_drive(struct run_args *a, const char *option, const char *value,
+                                        char *why, size_t size)
+{
+    unsigned n = a->machine.drive_count;
+    if (value[0] == '\0' || value[0] == ',') {
+        bad(why, size, option, value, "give the name of a file");
+        return NULL;
+    }
+    if (n == MAX_DRIVES) {
+        bad(why, size, option, value, "there is room for 15 drives");
+        return NULL;
+    }
+    a->machine.drives = a->drives;
+    a->machine.drive_count++;
+    a->drives[n] = (struct machine_drive){.target = n, .path = value};
+    return &a->drives[n];
+}
+
+/* FILE[,ro][,overlay=FILE2]. Commas end names; the value is cut up in place: it is argv's. */
+static int set_disk(struct run_args *a, const char *value, char *why, size_t size)
+{
+    struct machine_drive *d = next_drive(a, "--disk", value, why, size);
+    if (d == NULL)
+        return -EINVAL;
+    char *rest = strchr(value, ',');
+    while (rest != NULL) {
+        char *word = rest + 1;
+        *rest = '\0';
+        rest = strchr(word, ',');
+        if (rest != NULL)
+            *rest = '\0';
+        if (strcmp(word, "ro") == 0)
+            d->read_only = true;
+        else if (strncmp(word, "overlay=", 8) == 0 && word[8] != '\0')
+            d->overlay = word + 8;
+        else
+            return bad(why, size, "--disk", word, "give FILE[,ro][,overlay=FILE2]");
+    }
+    return 0;
+}
+
+static int set_cdrom(struct run_args *a, const char *value, char *why, size_t size)
+{
+    struct machine_drive *d = next_drive(a, "--cdrom", value, why, size);
+    if (d == NULL)
+        return -EINVAL;
+    d->dvd = true;
+    return 0;
+}
+
 static int set_log(const char *value, char *why, size_t size)
 {
     int err = log_set_file(value);
@@ -216,6 +272,10 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
     case OPT_APPEND:
         a->machine.append = v;
         return 0;
+    case OPT_DISK:
+        return set_disk(a, v, why, size);
+    case OPT_CDROM:
+        return set_cdrom(a, v, why, size);
     case OPT_CONSOLE:
         return set_console(a, v, why, size);
     case OPT_UUID:

@@ -23,6 +23,7 @@ struct board {
     struct acpi_pm *pm;
     struct ioport_space *ports;
     struct pci *pci;
+    struct storage *storage;
     bool quit;
 };
 
@@ -235,8 +236,14 @@ int board_new(struct machine *m, char *why, size_t size)
         snprintf(why, size, "the board cannot be put together: %s", strerror(-err));
         return err;
     }
+    why[0] = '\0';
+    err = storage_new(&m->config, b->pci, &b->storage, why, size);
+    if (err != 0 && why[0] == '\0')
+        snprintf(why, size, "the disks cannot be set up: %s", strerror(-err));
     pci_assign(b->pci, pci_gsi);
-    return 0;
+    if (err == 0)
+        storage_probe(b->storage);
+    return err;
 }
 
 int board_open_console(struct board *b, char *why, size_t size)
@@ -252,6 +259,7 @@ void board_free(struct board *b)
         console_close(b->console);
     acpi_pm_free(b->pm);
     uart_free(b->uart);
+    storage_free(b->storage);
     pci_free(b->pci);
     iosapic_free(b->iosapic);
     ioport_free(b->ports);
@@ -265,11 +273,13 @@ void board_reset(struct board *b)
     acpi_pm_reset(b->pm);
     pci_reset(b->pci);
     pci_assign(b->pci, pci_gsi);
+    storage_probe(b->storage);
 }
 
 void board_poll(struct board *b)
 {
     console_poll(b->console);
+    storage_poll(b->storage);
     acpi_pm_poll(b->pm);
 }
 
@@ -283,7 +293,16 @@ uint64_t board_due_ns(struct board *b)
 
 unsigned board_poll_fds(struct board *b, struct pollfd *fds)
 {
-    return console_poll_fds(b->console, fds);
+    unsigned n = console_poll_fds(b->console, fds);
+    int fd = storage_fd(b->storage);
+    if (fd >= 0)
+        fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+    return n;
+}
+
+struct storage *board_storage(struct board *b)
+{
+    return b->storage;
 }
 
 bool board_quit_requested(struct board *b)

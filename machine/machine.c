@@ -251,6 +251,16 @@ void machine_free(struct machine *m)
     free(m);
 }
 
+int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size)
+{
+    return storage_eject(board_storage(m->board), drive, force, why, size);
+}
+
+int machine_insert(struct machine *m, unsigned drive, const char *name, char *why, size_t size)
+{
+    return storage_insert(board_storage(m->board), drive, name, why, size);
+}
+
 void machine_quit(struct machine *m, int signal)
 {
     uint64_t one = 1;

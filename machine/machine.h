@@ -13,6 +13,18 @@
 #include <stdio.h>
 #include "cpu.h"
 
+/* A disk or disc drive: target of the SCSI adapter in a slot (0..6, 0..7, 0..14). Adapters are
+ * there because of their drives. */
+struct machine_drive {
+    bool dvd;
+    unsigned bus, slot, target;
+    const char *path;    /* file, block device, NBD URI; for a drive also a directory of discs or
+                            NULL: empty */
+    bool read_only;      /* disks */
+    const char *overlay; /* disks: file that takes the writes, or NULL */
+};
+#define MACHINE_MAX_DRIVES 64
+
 /* Strings stay the caller's and must outlive the machine. */
 struct machine_config {
     uint64_t memory; /* bytes */
@@ -26,6 +38,8 @@ struct machine_config {
     const char *console; /* "stdio", "unix:PATH" or "file:PATH" */
     const char *serial;  /* or NULL */
     uint8_t uuid[16];
+    const struct machine_drive *drives; /* the caller's */
+    unsigned drive_count;
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
 };
@@ -49,6 +63,11 @@ enum machine_end machine_run(struct machine *m, char *why, size_t size);
 
 /* Ends machine_run soon; may be called from a signal handler. */
 void machine_quit(struct machine *m, int signal);
+
+/* Discs. name is a path, or one in the drive's directory. 0, or a negative errno with one sentence
+ * in why; eject without force respects the guest's lock. Between turns only. */
+int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size);
+int machine_insert(struct machine *m, unsigned drive, const char *name, char *why, size_t size);
 
 /* What happened since the start, one figure per line. */
 void machine_print_stats(const struct machine *m, FILE *out);

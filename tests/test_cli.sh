@@ -63,7 +63,6 @@ refused 'did you mean --kernel' run --kernal x
 refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
-refused 'disk comes with' run --disk x
 refused 'net comes with' run --net user
 refused 'comes with the translator' run --cpu jit
 
@@ -85,6 +84,16 @@ refused '--uuid 123' run --uuid 123
 refused '--serial' run --serial 'a b'
 refused 'argument vmlinux' run vmlinux
 refused '--initrd' run --initrd "$tmp/x"
+refused '--disk (empty)' run --disk ''
+refused '--disk sparse' run --disk x,sparse
+refused '--disk /nonexistent/x: cannot be opened' run --disk /nonexistent/x
+refused 'exclude each other' run --disk "$demo,ro,overlay=$tmp/o"
+refused "not an overlay file" run --disk "$demo,overlay=$0"
+refused '--cdrom /nonexistent/x: cannot be opened' run --cdrom /nonexistent/x
+refused 'neither a file nor' run --cdrom /dev/null
+refused 'usage' overlay
+refused 'the choice is info' overlay frobnicate x
+refused 'cannot be opened' overlay info /nonexistent/x
 
 # --- files ---
 cp "$demo" "$tmp/good.elf"

@@ -1,0 +1,217 @@
+/* See storage.h. */
+#include "storage.h"
+#include "mpt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define IO_THREADS   4
+#define MAX_ADAPTERS 56 /* buses 0 to 6, slots 0 to 7 */
+
+struct storage {
+    const struct machine_config *config;
+    struct pci *pci;
+    struct io_pool *io;
+    struct mpt *adapter[MAX_ADAPTERS];
+    struct {
+        unsigned bus, slot;
+    } place[MAX_ADAPTERS];
+    unsigned adapters;
+    struct scsi_target *target[MACHINE_MAX_DRIVES];
+};
+
+/* A name for a place in this machine, the same at every start (FNV-1a). */
+static uint64_t world_wide_name(const struct machine_config *c, unsigned bus, unsigned slot,
+                                unsigned target)
+{
+    const uint8_t place[] = {(uint8_t)bus, (uint8_t)slot, (uint8_t)target};
+    uint64_t h = 0xcbf29ce484222325ull;
+
+    for (size_t i = 0; i < sizeof c->uuid; i++)
+        h = (h ^ c->uuid[i]) * 0x100000001b3ull;
+    for (size_t i = 0; i < sizeof place; i++)
+        h = (h ^ place[i]) * 0x100000001b3ull;
+    return h;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The adapter of a place, made when it is the first drive there. */
+static struct mpt *adapter_at(struct storage *s, unsigned bus, unsigned slot, int *err)
+{
+    struct mpt_config config = {.pci = s->pci,
+                                .bus = bus,
+                                .device = slot,
+                                .io = s->io,
+                                .wwn = world_wide_name(s->config, bus, slot, 15)};
+    for (unsigned i = 0; i < s->adapters; i++)
+        if (s->place[i].bus == bus && s->place[i].slot == slot)
+            return s->adapter[i];
+    *err = -ENOSPC;
+    if (s->adapters == MAX_ADAPTERS)
+        return NULL;
+    struct mpt *m = mpt_new(&config, err);
+    if (m == NULL)
+        return NULL;
+    s->place[s->adapters].bus = bus;
+    s->place[s->adapters].slot = slot;
+    s->adapter[s->adapters++] = m;
+    return m;
+}
+
+static int open_medium(const struct machine_drive *d, struct store **out, char *why, size_t size)
+{
+    struct store_options options = {.read_only = d->dvd || d->read_only, .overlay = d->overlay};
+    char reason[512];
+    int err;
+
+    *out = NULL;
+    if (d->path == NULL || (d->dvd && is_directory(d->path)))
+        return 0;
+    err = store_open(d->path, &options, out, reason, sizeof reason);
+    if (err != 0)
+        snprintf(why, size, "%s %s", d->dvd ? "--cdrom" : "--disk", reason);
+    return err;
+}
+
+static int add_drive(struct storage *s, unsigned n, char *why, size_t size)
+{
+    const struct machine_drive *d = &s->config->drives[n];
+    int err = 0;
+    struct mpt *adapter = adapter_at(s, d->bus, d->slot, &err);
+    struct scsi_target_config config = {.type = d->dvd ? SCSI_DVD : SCSI_DISK, .io = s->io};
+
+    if (adapter == NULL) {
+        snprintf(why, size, "the SCSI adapter %u,%u cannot be made: %s", d->bus, d->slot,
+                 strerror(-err));
+        return err;
+    }
+    err = open_medium(d, &config.store, why, size);
+    if (err != 0)
+        return err;
+    config.wwn = world_wide_name(s->config, d->bus, d->slot, d->target);
+    s->target[n] = scsi_target_new(&config);
+    err = s->target[n] == NULL ? -ENOMEM : mpt_attach(adapter, d->target, s->target[n]);
+    if (err != 0)
+        snprintf(why, size, "drive %u,%u,%u: %s", d->bus, d->slot, d->target,
+                 err == -EEXIST ? "there is one already" : strerror(-err));
+    return err;
+}
+
+int storage_new(const struct machine_config *config, struct pci *pci, struct storage **out,
+                char *why, size_t size)
+{
+    struct storage *s = calloc(1, sizeof *s);
+    int err = 0;
+
+    *out = s;
+    if (s == NULL)
+        return -ENOMEM;
+    s->config = config;
+    s->pci = pci;
+    s->io = io_new(config->deterministic ? 0 : IO_THREADS);
+    if (s->io == NULL)
+        return -ENOMEM;
+    if (config->drive_count > MACHINE_MAX_DRIVES)
+        return -EINVAL;
+    for (unsigned i = 0; i < config->drive_count && err == 0; i++)
+        err = add_drive(s, i, why, size);
+    return err;
+}
+
+void storage_free(struct storage *s)
+{
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->adapters; i++)
+        mpt_free(s->adapter[i]);
+    for (unsigned i = 0; i < MACHINE_MAX_DRIVES; i++)
+        scsi_target_free(s->target[i]);
+    io_free(s->io);
+    free(s);
+}
+
+static void probed(struct scsi_request *r)
+{
+    (void)r; /* ended inside scsi_submit: nothing is read */
+}
+
+void storage_probe(struct storage *s)
+{
+    for (unsigned i = 0; i < s->config->drive_count; i++) {
+        struct scsi_request test = {.lun0 = true, .done = probed}; /* TEST UNIT READY */
+        for (unsigned tries = 0; tries < 3; tries++)
+            scsi_submit(s->target[i], &test);
+    }
+}
+
+void storage_poll(struct storage *s)
+{
+    io_poll(s->io);
+}
+
+int storage_fd(const struct storage *s)
+{
+    return io_pending(s->io) > 0 ? io_fd(s->io) : -1;
+}
+
+struct scsi_target *storage_target(struct storage *s, unsigned n)
+{
+    return n < s->config->drive_count ? s->target[n] : NULL;
+}
+
+static int explain(int err, char *why, size_t size)
+{
+    const char *text = err == -EBUSY       ? "the guest has locked the drive, or it has a disc"
+                       : err == -ENOMEDIUM ? "there is no disc in the drive"
+                       : err == -ENOTSUP   ? "not a drive for discs"
+                       : err == -ENODEV    ? "there is no such drive"
+                                           : strerror(-err);
+    if (err != 0)
+        snprintf(why, size, "%s", text);
+    return err;
+}
+
+int storage_eject(struct storage *s, unsigned n, bool force, char *why, size_t size)
+{
+    struct scsi_target *t = storage_target(s, n);
+    return explain(t == NULL ? -ENODEV : scsi_eject(t, force), why, size);
+}
+
+int storage_insert(struct storage *s, unsigned n, const char *name, char *why, size_t size)
+{
+    struct scsi_target *t = storage_target(s, n);
+    struct store_options options = {.read_only = true};
+    char path[PATH_MAX];
+    struct store *store;
+    int err;
+
+    if (t == NULL || scsi_target_type(t) != SCSI_DVD)
+        return explain(t == NULL ? -ENODEV : -ENOTSUP, why, size);
+    const char *dir = s->config->drives[n].path;
+    if (name[0] != '/' && dir != NULL && is_directory(dir))
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+    else
+        snprintf(path, sizeof path, "%s", name);
+    err = store_open(path, &options, &store, why, size);
+    return err != 0 ? err : explain(scsi_insert(t, store), why, size);
+}
+
+void storage_print_stats(const struct storage *s, FILE *out)
+{
+    for (unsigned i = 0; i < s->adapters; i++) {
+        struct mpt_figures f = mpt_figures(s->adapter[i]);
+        fprintf(out,
+                "SCSI adapter %u,%u: %" PRIu64 " commands, %" PRIu64 " bytes read, %" PRIu64
+                " written\n",
+                s->place[i].bus, s->place[i].slot, f.commands, f.bytes_read, f.bytes_written);
+    }
+}

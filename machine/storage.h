@@ -1,0 +1,34 @@
+/* SCSI adapters, disks and disc drives of a machine, put together from its configuration.
+ *
+ * Private to machine/. Knows which board slots there are only through PCI bus and device numbers.
+ */
+#ifndef KITTSON_MACHINE_STORAGE_H
+#define KITTSON_MACHINE_STORAGE_H
+
+#include <stdio.h>
+#include "machine.h"
+#include "pci.h"
+#include "target.h"
+
+struct storage;
+
+/* 0, or a negative errno with one sentence in why; *out may then be set and is to be freed. */
+int storage_new(const struct machine_config *config, struct pci *pci, struct storage **out,
+                char *why, size_t size);
+/* Ends commands in flight, flushes and closes the stores. */
+void storage_free(struct storage *s);
+
+/* What firmware does with drives at power-on: tests each until it has told that it was reset. */
+void storage_probe(struct storage *s);
+/* Ends commands that the host has finished. */
+void storage_poll(struct storage *s);
+/* Descriptor to wait for while commands are in flight, -1 when there are none. */
+int storage_fd(const struct storage *s);
+
+/* Drive n of the configuration: the target; its medium is scsi_target_store(). */
+struct scsi_target *storage_target(struct storage *s, unsigned n);
+int storage_eject(struct storage *s, unsigned n, bool force, char *why, size_t size);
+int storage_insert(struct storage *s, unsigned n, const char *name, char *why, size_t size);
+void storage_print_stats(const struct storage *s, FILE *out);
+
+#endif
