@@ -137,6 +137,8 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
     uint64_t ok = ACCESS_DEFERRED, va = cpu_gr(c, u->r3);
     bool pair = u->op >= OP_ldfps && u->op <= OP_ldfp8;
 
+    if (pair && !((fr_phys(c, u->r1, true) ^ fr_phys(c, u->r2, true)) & 1))
+        return fault_illegal(c, u);
     if (cpu_gr_nat(c, u->r3) && !spec)
         return fault_nat(c, u, ISR_R);
     if (spec && (cpu_gr_nat(c, u->r3) || (c->psr & PSR_ED))) {
@@ -241,13 +243,15 @@ static uop_fn *plain_load(const struct insn *i, bool gen)
     }
 }
 
-/* ldfp targets must be one odd and one even register, and different (SDM 3:ldfp). */
+/* The targets of ldfp must be one odd and one even physical register (SDM 3:ldfp). Rotation does
+ * not matter where both or none of them rotate; the rest is decided when executed. */
 static bool pair_legal(const struct insn *i)
 {
-    return i->r2 >= 2 && ((i->r1 ^ i->r2) & 1);
+    bool mixed = (i->r1 < 32) != (i->r2 < 32);
+
+    return i->r2 >= 2 && (mixed || ((i->r1 ^ i->r2) & 1));
 }
 
-/* Rotation makes the parity test one of physical numbers: FR rotate by one, both alike. */
 uop_fn *exec_memfp_handler(const struct insn *i, bool gen)
 {
     bool pair = i->op >= OP_ldfps && i->op <= OP_ldfp8;

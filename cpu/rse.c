@@ -210,6 +210,9 @@ bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, u
         if (!rse_store_one(c, u))
             return false;
     rse_forget_nats(c, c->bof + sof, c->bof + c->cfm.sof);
+    /* What new registers hold is undefined; NaT bits left there would only slow things down. */
+    if (unlikely(c->nat_seen && sof > c->cfm.sof))
+        memset(&c->stk_nat[c->bof + c->cfm.sof], 0, sof - c->cfm.sof);
     c->cfm.sof = (uint8_t)sof;
     c->cfm.sol = (uint8_t)sol;
     c->cfm.sor = (uint8_t)sor;

@@ -276,6 +276,40 @@ START_TEST(page_crossing)
 }
 END_TEST
 
+/* 3:ldfp: one odd and one even physical register. */
+START_TEST(pair_targets)
+{
+    static const struct {
+        unsigned f1, f2;
+        bool odd_rrb, legal;
+    } t[] = {
+        {6, 7, false, true},   {7, 6, true, true},    {6, 8, false, false},  {7, 9, true, false},
+        {40, 41, true, true},  {40, 42, true, false}, {6, 41, false, true},  {6, 41, true, false},
+        {6, 40, false, false}, {6, 40, true, true},   {127, 32, true, true}, {1, 2, false, false},
+        {2, 1, false, false},  {7, 127, true, true},
+    };
+
+    for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
+        struct harness *h = start(_i);
+        /* M11: opcode 6, m 0, x 1, x6 0x03 (ldfpd), f2 in 19:13 */
+        uint64_t slot = 6ull << 37 | 3ull << 30 | 1ull << 27 | 14ull << 20 |
+                        (uint64_t)t[k].f2 << 13 | (uint64_t)t[k].f1 << 6;
+
+        cpu_set_cfm(h->c, t[k].odd_rrb ? 95ull << 25 : 0);
+        cpu_update_mode(h->c);
+        cpu_set_gr(h->c, 14, HARNESS_DATA);
+        put_pattern(h);
+        harness_bundle(h, HARNESS_CODE, 1, slot, 1ull << 27, 1ull << 27);
+        harness_asm(h, HARNESS_CODE + 16, "nop.m 0");
+        ck_assert_msg(harness_run(h) == (t[k].legal ? HARNESS_END : VEC_GENEX), "f%u f%u %d",
+                      t[k].f1, t[k].f2, t[k].odd_rrb);
+        if (t[k].legal)
+            ck_assert_uint_ne(cpu_fr(h->c, t[k].f2).sig, 0);
+        harness_free(h);
+    }
+}
+END_TEST
+
 /* --- addresses and attributes ------------------------------------------------------------------
  */
 
@@ -673,6 +707,7 @@ int main(void)
     tcase_add_loop_test(t, big_endian_stores, 0, MODES);
     tcase_add_loop_test(t, alignment, 0, MODES);
     tcase_add_loop_test(t, page_crossing, 0, MODES);
+    tcase_add_loop_test(t, pair_targets, 0, MODES);
     tcase_add_loop_test(t, odd_addresses, 0, MODES);
     tcase_add_loop_test(t, devices, 0, 4);
     tcase_add_loop_test(t, attributes, 0, MODES);

@@ -607,6 +607,36 @@ START_TEST(loadrs_faults)
 }
 END_TEST
 
+/* 2:5.4.4: with PSR.ic 0 a miss is Data Nested TLB, which saves nothing; the frame is incomplete
+ * all the same and can be covered. */
+START_TEST(nested_misses)
+{
+    struct harness *h = start_virtual(_i, 20, BS_VA);
+    struct cpu *c = h->c;
+
+    map_page(h, 0, HARNESS_PTE(2, 3));
+    ck_assert_int_eq(harness_exec(h, "flushrs"), HARNESS_END);
+    unmap_page(h, 0);
+    memset(c->stk, 0, sizeof c->stk);
+    harness_psr(h, 0, PSR_IC);
+    c->cr[CR_IIP] = 0x1230;
+    c->cr[CR_ISR] = 0x77;
+    c->pfs = CFM(20, 20);
+    return_to(h);
+    ck_assert_int_eq(harness_exec(h, RET_TEXT), VEC_NESTED);
+    ck_assert_uint_eq(c->cr[CR_IIP], 0x1230);
+    ck_assert_uint_eq(c->cr[CR_ISR], 0x77);
+    ck_assert_int_eq(c->ndirty, -20);
+    map_page(h, 0, HARNESS_PTE(2, 3));
+    c->cr[CR_IPSR] = PSR_IC | PSR_BN | PSR_IT | PSR_DT | PSR_RT;
+    c->cr[CR_IIP] = TARGET;
+    ck_assert_int_eq(resume(h), HARNESS_END);
+    for (unsigned k = 0; k < 20; k++)
+        ck_assert_uint_eq(cpu_gr(c, 32 + k), 0x1111000000000000ull + k);
+    harness_free(h);
+}
+END_TEST
+
 /* 2:6.5.4 and PSR.rt: the RSE's accesses are virtual or physical by PSR.rt alone. */
 START_TEST(physical_rse)
 {
@@ -849,6 +879,7 @@ int main(void)
     tcase_add_loop_test(t, load_faults, 0, 4);
     tcase_add_loop_test(t, handler_with_frames, 0, MODES);
     tcase_add_loop_test(t, loadrs_faults, 0, MODES);
+    tcase_add_loop_test(t, nested_misses, 0, MODES);
     tcase_add_loop_test(t, physical_rse, 0, MODES);
     tcase_add_loop_test(t, cover_and_rfi, 0, MODES);
     tcase_add_loop_test(t, demotion, 0, 4);
