@@ -4,6 +4,7 @@
 #include <string.h>
 #include "alat.h"
 #include "interp.h"
+#include "jit.h"
 #include "rse.h"
 #include "sapic.h"
 
@@ -60,12 +61,19 @@ struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem)
     return c;
 }
 
+bool cpu_enable_jit(struct cpu *c)
+{
+    c->jit = jit_new();
+    return c->jit != NULL;
+}
+
 void cpu_free(struct cpu *c)
 {
     if (!c)
         return;
     tlb_free(c->tlb);
     blockcache_free(c->blocks);
+    jit_free(c->jit);
     free(c->stlb);
     free(c);
 }

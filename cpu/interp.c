@@ -4,6 +4,7 @@
 #include "block.h"
 #include "debug.h"
 #include "interrupt.h"
+#include "jit.h"
 #include "rse.h"
 #include "sapic.h"
 
@@ -269,6 +270,15 @@ static const struct uop *enter_checked(struct cpu *c, const struct block *b)
     return uop_run(c, checked->uops);
 }
 
+/* Counts entries of blocks worth translating. */
+ALWAYS_INLINE void note_entry(struct cpu *c, const struct block *b)
+{
+    struct block *w = (struct block *)(uintptr_t)b;
+
+    if (unlikely(c->jit && ++w->hot == JIT_HOT))
+        jit_translate(c->jit, c, w);
+}
+
 static const struct uop *op_entry(struct cpu *c, const struct uop *u)
 {
     const struct block *b = block_of_entry(u);
@@ -281,6 +291,7 @@ static const struct uop *op_entry(struct cpu *c, const struct uop *u)
     if (unlikely(b->max_dst >= c->frame_top || (b->uses & c->deny)))
         return enter_checked(c, b);
     c->budget -= b->nslots;
+    note_entry(c, b);
     return uop_next(c, u);
 }
 
@@ -351,6 +362,10 @@ uop_fn *block_check_handler(bool gen)
 
 static void run_from(struct cpu *c, const struct uop *u)
 {
+    if (c->jit) {
+        jit_run(c->jit, c, u);
+        return;
+    }
 #ifdef KITTSON_TRAMPOLINE
     while (u)
         u = u->fn(c, u);

@@ -60,6 +60,9 @@ struct block {
     uint16_t max_dst;  /* highest stacked GR written, 0 if none */
     uint8_t uses;      /* DENY_* */
     uint8_t nslots;    /* instruction slots covered */
+    uint16_t count;    /* of uops */
+    int32_t hot;       /* entries until translation; negative: was tried */
+    struct uop *copies; /* operations native code has done by their handlers */
     struct uop uops[]; /* uops[0] is the entry operation */
 };
 
@@ -255,6 +258,9 @@ struct uop_pair {
 };
 #define UOP_PAIR(op, name)     [op] = {name##_fast, name##_gen}
 #define UOP_PAIR_GEN(op, name) [op] = {name##_gen, name##_gen}
+
+/* A conditional branch that is taken. */
+const struct uop *jit_take_branch(struct cpu *c, const struct uop *u);
 
 /* --- blocks --- */
 

@@ -26,6 +26,7 @@ struct machine_config {
     const char *console; /* "stdio", "unix:PATH" or "file:PATH" */
     const char *serial;  /* or NULL */
     uint8_t uuid[16];
+    bool jit;           /* translate hot code */
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
 };
