@@ -9,25 +9,6 @@ static unsigned access_cpl(const struct cpu *c, unsigned flags)
     return flags & ACC_RSE ? (unsigned)(c->rsc >> 2) & 3 : cpu_cpl(c);
 }
 
-static uint64_t access_isr(const struct uop *u, unsigned flags)
-{
-    uint64_t isr = 0;
-
-    if (flags & AF_READ)
-        isr |= ISR_R;
-    if (flags & AF_WRITE)
-        isr |= ISR_W;
-    if (flags & ACC_NONACCESS)
-        isr |= ISR_NA | (flags >> AF_NA_SHIFT & 0xf);
-    if (flags & ACC_RSE)
-        isr |= ISR_RS;
-    if (flags & AF_SPEC)
-        isr |= ISR_SP;
-    if (u)
-        isr |= (uint64_t)uop_slot(u) << ISR_EI_SHIFT;
-    return isr;
-}
-
 /* Vector and ISR.code of a translation fault (8.3). */
 static unsigned fault_data_vector(enum tlb_fault f, uint64_t *isr)
 {
@@ -106,7 +87,38 @@ static bool code_page_ed(struct cpu *c)
     return e && e->ed;
 }
 
-/* Whether a speculative load defers this fault (5.5.5, table 5-2). */
+static uint64_t access_isr(struct cpu *c, const struct uop *u, unsigned flags)
+{
+    uint64_t isr = 0;
+
+    if (flags & AF_READ)
+        isr |= ISR_R;
+    if (flags & AF_WRITE)
+        isr |= ISR_W;
+    if (flags & ACC_NONACCESS)
+        isr |= ISR_NA | (flags >> AF_NA_SHIFT & 0xf);
+    if (flags & ACC_RSE)
+        isr |= ISR_RS;
+    if (flags & AF_SPEC)
+        isr |= ISR_SP;
+    if (u)
+        isr |= (uint64_t)uop_slot(u) << ISR_EI_SHIFT;
+    else /* a load for the frame that the next instruction is to run in */
+        isr |= (c->psr & PSR_RI) >> PSR_RI_SHIFT << ISR_EI_SHIFT;
+    if (!(flags & ACC_RSE) && code_page_ed(c)) /* never for the RSE (8.3) */
+        isr |= ISR_ED;
+    return isr;
+}
+
+/* Whether a speculative load defers a condition that the given DCR bit is for; 0: one that needs no
+ * bit (5.5.5, table 5-4). Without recovery code (ITLB.ed) nothing is deferred while PSR.ic is 1. */
+static bool defers_with(struct cpu *c, uint64_t dcr_bit)
+{
+    if (!(c->psr & PSR_IC) || (c->psr & PSR_ED))
+        return true;
+    return code_page_ed(c) && (!dcr_bit || (c->cr[CR_DCR] & dcr_bit));
+}
+
 static bool defers(struct cpu *c, enum tlb_fault f)
 {
     static const uint64_t dcr_bit[] = {
@@ -115,12 +127,7 @@ static bool defers(struct cpu *c, enum tlb_fault f)
         [TLB_KEY_PERM] = DCR_DX, [TLB_ACCESS_RIGHTS] = DCR_DR, [TLB_ACCESS_BIT] = DCR_DA,
     };
 
-    if (f == TLB_UNIMPLEMENTED || f == TLB_NATPAGE)
-        return true;
-    /* PSR.ed: software decided that this one is to be deferred. */
-    if (!(c->psr & PSR_IC) || !(c->psr & PSR_IT) || (c->psr & PSR_ED))
-        return true;
-    return code_page_ed(c) && (c->cr[CR_DCR] & dcr_bit[f]);
+    return f == TLB_UNIMPLEMENTED || f == TLB_NATPAGE || defers_with(c, dcr_bit[f]);
 }
 
 static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_result *t)
@@ -158,44 +165,52 @@ static bool alignment_faults(const struct cpu *c, uint64_t va, unsigned size, un
     return (c->psr & PSR_AC) || (flags & (AF_SEMA | ACC_RSE | AF_SPILL));
 }
 
+/* Raises a fault that is not the translation's. The result is for callers to return. */
+static int raise_other(struct cpu *c, const struct uop *u, unsigned vector, uint64_t va,
+                       uint64_t itir, unsigned flags)
+{
+    interrupt_at(c, u);
+    interrupt_set_ifa(c, va, itir);
+    interrupt_deliver(c, vector, access_isr(c, u, flags));
+    return ACCESS_FAULT;
+}
+
+/* 16-byte integer and 10-byte operands need cacheable memory (4.4.9; part 2, 7.2). */
+static bool unsupported(uint8_t ma, unsigned size, unsigned flags)
+{
+    return (size == 10 || (size == 16 && (flags & AF_SEMA))) && ma != MA_WB;
+}
+
 /* All checks of one access in order of priority (5.6, table 5-6). ACCESS_*. */
 static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                         unsigned flags, struct tlb_result *t)
 {
     enum tlb_fault f;
     unsigned acc = flags & (AF_READ | AF_WRITE | ACC_RSE | ACC_NONACCESS);
-    uint64_t isr;
     bool spec = flags & AF_SPEC;
 
     f = access_lookup(c, va, acc, access_cpl(c, flags), t);
     if (f != TLB_OK) {
         if (spec && defers(c, f))
             return ACCESS_DEFERRED;
-        isr = access_isr(u, flags);
-        if (code_page_ed(c))
-            isr |= ISR_ED;
-        access_raise(c, u, va, f, t, isr);
+        access_raise(c, u, va, f, t, access_isr(c, u, flags));
         return ACCESS_FAULT;
     }
-    /* 4.4.5: speculative loads from pages without speculation are deferred without exception. */
-    if (spec && t->ma != MA_WB && t->ma != MA_WC)
-        return ACCESS_DEFERRED;
     if ((c->psr & PSR_DB) && !(c->psr & PSR_DD) && debug_data_match(c, va, size, flags)) {
-        if (spec && (c->cr[CR_DCR] & DCR_DD))
+        if (spec && defers_with(c, DCR_DD))
             return ACCESS_DEFERRED;
-        interrupt_at(c, u);
-        interrupt_set_ifa(c, va, t->itir);
-        interrupt_deliver(c, VEC_DEBUG, access_isr(u, flags));
-        return ACCESS_FAULT;
+        return raise_other(c, u, VEC_DEBUG, va, t->itir, flags);
     }
     if (alignment_faults(c, va, size, flags)) {
-        if (spec)
+        if (spec && defers_with(c, 0))
             return ACCESS_DEFERRED;
-        interrupt_at(c, u);
-        interrupt_set_ifa(c, va, t->itir);
-        interrupt_deliver(c, VEC_UNALIGNED, access_isr(u, flags));
-        return ACCESS_FAULT;
+        return raise_other(c, u, VEC_UNALIGNED, va, t->itir, flags);
     }
+    /* 4.4.5, 4.4.10: no speculative or advanced load reads memory where reading has effects. */
+    if ((flags & (AF_SPEC | AF_ADVANCED)) && t->ma != MA_WB && t->ma != MA_WC)
+        return ACCESS_DEFERRED;
+    if (unlikely(unsupported(t->ma, size, flags)))
+        return raise_other(c, u, VEC_UNSUPPORTED, va, t->itir, flags);
     fill(c, va, flags, t);
     return ACCESS_OK;
 }
@@ -216,10 +231,10 @@ static int access_bytes(struct cpu *c, const struct uop *u, uint64_t va, unsigne
 {
     struct tlb_result t[2];
     unsigned first = MEM_PAGE_SIZE - (unsigned)(va & 0xfff);
-    int r = access_check(c, u, va, 1, flags, &t[0]);
+    int r = access_check(c, u, va, first, flags, &t[0]);
 
     if (r == ACCESS_OK)
-        r = access_check(c, u, va + first, 1, flags, &t[1]);
+        r = access_check(c, u, va + first, size - first, flags, &t[1]);
     if (r != ACCESS_OK)
         return r;
     for (unsigned k = 0; k < size; k++) {

@@ -3,9 +3,10 @@
 
 unsigned alat_gr(const struct cpu *c, unsigned n)
 {
-    if (n < 32)
-        return n;
-    return 32 + ((unsigned)(c->bof + c->stk_shift + n - 32) & 0x1fff);
+    if (n >= 32)
+        return ALAT_STACKED | ((uint32_t)(c->bof + c->stk_shift + n) & (ALAT_FR - 1));
+    /* r16..r31 are other registers in bank 0 (SDM 2:3.3.7). */
+    return n >= 16 && !(c->psr & PSR_BN) ? ALAT_BANK0 | n : n;
 }
 
 static int alat_find(const struct cpu *c, unsigned reg)
@@ -42,8 +43,7 @@ void alat_insert(struct cpu *c, unsigned reg, uint64_t pa, unsigned size)
         if (!c->alat[k].valid)
             c->alat_used++;
     }
-    c->alat[k] =
-        (struct alat_entry){.pa = pa, .reg = (uint16_t)reg, .size = (uint8_t)size, .valid = true};
+    c->alat[k] = (struct alat_entry){.pa = pa, .reg = reg, .size = (uint8_t)size, .valid = true};
 }
 
 bool alat_hit(const struct cpu *c, unsigned reg, uint64_t pa, unsigned size)

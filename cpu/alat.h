@@ -9,7 +9,9 @@
 
 #include "cpu.h"
 
-#define ALAT_FR 0x4000u
+#define ALAT_FR      (1u << 30)
+#define ALAT_STACKED (1u << 31)
+#define ALAT_BANK0   0x100u
 
 /* Names GR n (already rotated: physical, relative to the frame for n >= 32) or FR n. */
 unsigned alat_gr(const struct cpu *c, unsigned n);

@@ -46,7 +46,7 @@ static struct jump_entry *jump_slot(struct blockcache *bc, uint64_t ip)
 
 void block_flush_lookup(struct cpu *c)
 {
-    memset(c->blocks->jump, 0xff, sizeof c->blocks->jump);
+    memset(c->blocks->jump, 0, sizeof c->blocks->jump); /* a key of 0 then finds no block */
     c->code_gen++;
 }
 
@@ -169,6 +169,7 @@ struct builder {
     struct cpu *c;
     struct uop *out;
     unsigned n, slots;
+    unsigned limit; /* page offset behind the last bundle looked at */
     unsigned variant;
     unsigned max_dst; /* highest stacked GR written outside an alloc's known frame */
     unsigned frame;   /* first register out of the frame, once an alloc was seen; else 0 */
@@ -325,6 +326,7 @@ static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned
         struct insn_bundle bd;
 
         memcpy(w, page + off, 16);
+        b->limit = off + 16;
         bd = insn_unpack(w[0], w[1]);
         while (slot < 3 && !b->end) {
             add_slot(b, &bd, slot, off);
@@ -345,13 +347,16 @@ static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned
     finish(b);
 }
 
-static struct block *make_block(struct cpu *c, uint64_t pa, unsigned variant, const uint8_t *page)
+static struct block *make_block(struct cpu *c, struct codepage *p, uint64_t pa, unsigned variant,
+                                const uint8_t *page)
 {
     struct builder b = {.c = c, .out = c->blocks->scratch, .variant = variant};
+    unsigned first = (unsigned)pa & 0xff0;
     struct block *blk;
     size_t size;
 
-    build(&b, page, (unsigned)pa & 0xff0, (unsigned)pa & 3);
+    build(&b, page, first, (unsigned)pa & 3);
+    mem_mark_code(c->mem, p->pa + first, b.limit - first);
     size = sizeof *blk + b.n * sizeof(struct uop);
     blk = malloc(size);
     if (!blk)
@@ -366,6 +371,7 @@ static struct block *make_block(struct cpu *c, uint64_t pa, unsigned variant, co
     blk->hot = 0;
     blk->copies = NULL;
     memcpy(blk->uops, b.out, b.n * sizeof(struct uop));
+    p->bytes += size;
     c->blocks->bytes += size;
     c->blocks->blocks_built++;
     return blk;
@@ -374,9 +380,10 @@ static struct block *make_block(struct cpu *c, uint64_t pa, unsigned variant, co
 struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant)
 {
     uint64_t page = pa & ~(uint64_t)(MEM_PAGE_SIZE - 1);
-    struct codepage *p = page_get(c->blocks, page);
+    const uint8_t *bytes = mem_ram(c->mem, page, MEM_PAGE_SIZE);
+    struct codepage *p = bytes ? page_get(c->blocks, page) : NULL;
     struct block **head, *b;
-    const uint8_t *bytes;
+    bool watched;
 
     if (!p)
         return NULL;
@@ -384,21 +391,15 @@ struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant)
     for (b = *head; b; b = b->page_next)
         if (b->pa == pa && b->variant == variant)
             return b;
-    bytes = mem_ram(c->mem, page, MEM_PAGE_SIZE);
-    if (!bytes)
-        return NULL;
-    if (!mem_has_code(c->mem, page) && c->hooks.code_page)
+    watched = mem_has_code(c->mem, page);
+    if (!watched && c->hooks.code_page)
         c->hooks.code_page(c->hooks.opaque, page);
-    b = make_block(c, pa, variant, bytes);
+    b = make_block(c, p, pa, variant, bytes);
+    if (!watched)
+        stlb_protect_page(c, page);
     if (!b)
         return NULL;
-    mem_mark_code(c->mem, pa & ~15ull,
-                  (uint64_t)(b->nslots / 3 + 1) * 16 <= MEM_PAGE_SIZE - (pa & 0xff0)
-                      ? (uint64_t)(b->nslots / 3 + 1) * 16
-                      : MEM_PAGE_SIZE - (pa & 0xff0));
-    stlb_protect_page(c, page);
     b->page_next = *head;
     *head = b;
-    p->bytes += sizeof *b;
     return b;
 }

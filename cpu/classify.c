@@ -161,7 +161,7 @@ static const uint8_t flow[OP_COUNT] = {
     [OP_break_i] = CF_GONE | CF_COND,
     [OP_break_m] = CF_GONE | CF_COND,
     [OP_break_f] = CF_GONE | CF_COND,
-    [OP_break_b] = CF_GONE,
+    [OP_break_b] = CF_GONE | CF_COND,
     [OP_break_x] = CF_GONE | CF_COND,
 };
 

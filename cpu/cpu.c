@@ -116,10 +116,12 @@ void cpu_reset(struct cpu *c)
     alat_clear(c);
     sapic_reset(c);
     c->psr = 0;
+    c->icount = c->iipa = 0;
+    c->budget = c->budget_full = 0;
+    c->exit_request = false;
     c->nat_seen = false;
     c->ip = 0;
     c->halted = c->stop = c->yield = c->init_pending = false;
-    c->code_gen = 0;
     c->itc_offset = 0;
     if (!c->itc_hz)
         c->itc_hz = 400000000;

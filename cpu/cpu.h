@@ -192,7 +192,7 @@ struct cfm {
 
 struct alat_entry {
     uint64_t pa;
-    uint16_t reg; /* physical register identity: GR 0..4351, FR +8192 */
+    uint32_t reg; /* physical register identity, see cpu/alat.c */
     uint8_t size;
     bool valid;
 };
@@ -227,6 +227,7 @@ struct cpu {
     uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */
     uint32_t mode;        /* 0: no rotation and no NaT anywhere, else 1 */
     bool nat_seen;        /* some register may hold a NaT */
+    bool always_gen;      /* nat_seen stays once set: only general handlers run (for tests) */
     struct softtlb *stlb; /* soft TLBs, see cpu/softtlb.h */
     uint64_t gr[32];      /* r0..r31; r16..r31 are the current bank */
     uint8_t nat[32];
@@ -280,7 +281,7 @@ struct cpu {
     uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
     struct jit *jit; /* NULL: interpreter only */
-    uint32_t code_gen; /* changes when cached virtual code addresses lose their meaning */
+    uint64_t code_gen; /* changes when cached virtual code addresses lose their meaning */
     unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
     int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */
     /* interruption delivered by the last cpu_step: for the vector runner and traces */

@@ -97,6 +97,10 @@ static const struct uop *br_call_gen(struct cpu *c, const struct uop *u)
     if (!pr_get(c, u->qp, true))
         return skip_link(c, u);
     do_call(c, u);
+    /* A link in a general block is for general mode; the callee's frame is not rotated and may run
+     * in fast mode. */
+    if (!(c->mode & 1))
+        return uop_goto(c, u, target(c, u));
     return uop_goto_linked(c, u, target(c, u));
 }
 
@@ -119,11 +123,13 @@ static const struct uop *ret_demoting(struct cpu *c, const struct uop *u, uint64
 
     cpu_set_psr(c, (c->psr & ~PSR_CPL) | ppl << PSR_CPL_SHIFT);
     (void)uop_leave_to(c, u, to);
-    if (!rse_complete(c))
-        return NULL;
+    /* The trap belongs to br.ret, faults of the loads to the next instruction (2:5.5, table 5-6):
+     * the handler's rfi issues them again. */
     if (trap) {
         c->iipa = from;
         interrupt_deliver(c, VEC_LOWER_PRIV, isr);
+    } else {
+        (void)rse_complete(c);
     }
     return NULL;
 }

@@ -151,9 +151,10 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
     struct access_ref ref = {0};
     struct access_val v = {0, ACCESS_DEFERRED};
 
-    if (cpu_gr_nat(c, u->r3)) {
-        if (!spec)
-            return fault_nat(c, u, ISR_R);
+    if (cpu_gr_nat(c, u->r3) && !spec)
+        return fault_nat(c, u, ISR_R);
+    if (spec && (cpu_gr_nat(c, u->r3) || (c->psr & PSR_ED))) {
+        /* deferred without looking at the address (SDM 3:ld) */
     } else if (mem_type_check(u->sub) && alat_has(c, tag)) {
         v.ok = ACCESS_FAULT; /* hit: the register keeps its value */
     } else {
@@ -172,7 +173,7 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
         write_nat(c, u->r1, v.v & value_size_mask(size), false);
     } else if (v.ok == ACCESS_DEFERRED) {
         alat_remove(c, tag);
-        write_nat(c, u->r1, 0, true);
+        write_nat(c, u->r1, 0, spec); /* ld.a where loads have effects: 0 (SDM 3:ld) */
     } else if (u->sub != LD_C_NC) {
         alat_remove(c, tag);
     }

@@ -120,6 +120,14 @@ static bool load_values(struct cpu *c, const struct uop *u, unsigned flags, stru
     return w.ok != ACCESS_FAULT;
 }
 
+/* NaTVal, or what an advanced load gives where loads have effects (SDM 3:ldf): zero. */
+static struct fpreg deferred_value(unsigned op, bool spec)
+{
+    if (spec)
+        return (struct fpreg){0, FP_EXP_NAT, 0};
+    return op == OP_ldf8 || op == OP_ldfp8 ? fp_from_sig(0) : (struct fpreg){0, 0, 0};
+}
+
 static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned inc)
 {
     unsigned tag = alat_fr(fr_phys(c, u->r1, true));
@@ -129,9 +137,10 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
     uint64_t ok = ACCESS_DEFERRED, va = cpu_gr(c, u->r3);
     bool pair = u->op >= OP_ldfps && u->op <= OP_ldfp8;
 
-    if (cpu_gr_nat(c, u->r3)) {
-        if (!spec)
-            return fault_nat(c, u, ISR_R);
+    if (cpu_gr_nat(c, u->r3) && !spec)
+        return fault_nat(c, u, ISR_R);
+    if (spec && (cpu_gr_nat(c, u->r3) || (c->psr & PSR_ED))) {
+        /* deferred without looking at the address (SDM 3:ldf) */
     } else if (mem_type_check(u->sub) && alat_has(c, tag)) {
         if (u->sub != LD_C_NC)
             alat_remove(c, tag);
@@ -141,7 +150,7 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
         return NULL;
     }
     if (ok == ACCESS_DEFERRED)
-        v[0] = v[1] = (struct fpreg){0, FP_EXP_NAT, 0};
+        v[0] = v[1] = deferred_value(u->op, spec);
     alat_remove(c, tag);
     put_targets(c, u, v);
     if (ok == ACCESS_OK && (adv || u->sub == LD_C_NC)) {

@@ -44,7 +44,7 @@ static int64_t saturate(int64_t v, unsigned bits, unsigned sub)
 /* A shift that overflows saturates at once, whatever is added (SDM 3:pshladd). */
 static int64_t shift_add(int64_t x, unsigned n, int64_t y)
 {
-    int64_t v = x << n;
+    int64_t v = x * (1ll << n);
 
     return v != saturate(v, 16, 1) ? saturate(v, 16, 1) : saturate(v + y, 16, 1);
 }

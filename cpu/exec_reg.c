@@ -215,7 +215,7 @@ static void ar_write(struct cpu *c, unsigned n, uint64_t v)
         rse_set_bspstore(c, v);
         break;
     case AR_RNAT:
-        c->rnat = v;
+        c->rnat = v & INT64_MAX; /* bit 63 reads as 0 (1:3.1.8.5) */
         break;
     case AR_CCV:
         c->ccv = v;
@@ -249,6 +249,12 @@ static const struct uop *ar_write_checked(struct cpu *c, const struct uop *u, ui
         return fault_genex(c, u, GENEX_RESERVED);
     if ((n <= 7 || n == AR_ITC || n == AR_RUC) && cpu_cpl(c) != 0)
         return fault_genex(c, u, GENEX_PRIV_REG);
+    if (n == AR_ITC) { /* the clock counts a block's slots at its entry; the timer may be due now */
+        c->budget += u->rest;
+        ar_write(c, n, v);
+        c->budget -= u->rest;
+        return uop_exit_after(c, u);
+    }
     ar_write(c, n, v);
     return uop_next(c, u);
 }
@@ -285,7 +291,9 @@ UOP_BODY(mov_from_ar)
         return fault_illegal(c, u);
     if ((n == AR_ITC || n == AR_RUC) && (c->psr & PSR_SI) && cpu_cpl(c) != 0)
         return fault_genex(c, u, GENEX_PRIV_REG);
+    c->budget += u->rest; /* for ITC: slots of the block not executed yet */
     gr_set(c, u->r1, ar_read(c, n), false, gen);
+    c->budget -= u->rest;
     return uop_next(c, u);
 }
 UOP_DEFINE(mov_from_ar)
@@ -320,8 +328,10 @@ static const struct uop *loadrs(struct cpu *c, const struct uop *u)
 {
     if (c->rsc & 3)
         return fault_illegal(c, u);
-    /* The frame must be empty of locals unless nothing is to be loaded (3:loadrs). */
+    /* The frame must be empty unless nothing is to be loaded (3:loadrs). */
     if (c->cfm.sof != 0 && (c->rsc >> 16 & 0x3fff))
+        return fault_illegal(c, u);
+    if (!rse_loadrs_fits(c))
         return fault_illegal(c, u);
     if (!rse_loadrs(c, u))
         return NULL;

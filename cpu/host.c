@@ -37,6 +37,10 @@ static unsigned entries_in_use(const struct softtlb *t)
 
 void cpu_print_stats(const struct cpu *c, FILE *out)
 {
-    fprintf(out, "  soft TLB: %u of %u entries in use\n", entries_in_use(c->stlb),
-            STLB_CONTEXTS * STLB_ENTRIES);
+    const struct softtlb *t = c->stlb;
+
+    fprintf(out,
+            "  soft TLB: %" PRIu64 " pages entered, %" PRIu64 " pages removed, %" PRIu64
+            " times emptied, %u of %u entries in use\n",
+            t->fills, t->page_flushes, t->flushes, entries_in_use(t), STLB_CONTEXTS * STLB_ENTRIES);
 }

@@ -13,7 +13,7 @@
 #define EXIT_BUDGET   (1ll << 40)
 #define PSR_STEP_BITS (PSR_SS | PSR_TB | PSR_DB | PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
 #define PSR_ONE_INSN  (PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
-#define LINK_LOCAL    UINT32_MAX
+#define LINK_LOCAL    UINT64_MAX
 
 /* ISR.code of traps (SDM 2:8.3, single step, taken branch, lower-privilege transfer). */
 #define TRAP_LP 2u

@@ -38,7 +38,7 @@ struct uop {
         };
         struct {
             uint64_t key; /* link entry: target address and context, see block_key() */
-            uint32_t gen;
+            uint64_t gen;
         };
     };
 };

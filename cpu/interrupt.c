@@ -61,6 +61,9 @@ void interrupt_deliver(struct cpu *c, unsigned vector, uint64_t isr)
         cpu_request_exit(c);
         return;
     }
+    /* An interruption takes the time of a slot, so that a guest whose handlers do nothing but fault
+     * cannot keep the run loop from its other work. */
+    c->budget--;
     if (vector != VEC_NESTED)
         save_state(c, isr);
     psr = c->psr & PSR_KEPT;

@@ -38,6 +38,15 @@ void rse_frame_changed(struct cpu *c)
     c->frame_top = 32u + c->cfm.sof;
 }
 
+/* NaT bits outside the frame and the dirty registers mean nothing, but what reads them - operands
+ * outside the frame, a frame that grows - must not depend on when rse_nats_clear() came by: those
+ * above the frame are always 0. */
+static void rse_forget_nats(struct cpu *c, uint32_t from, uint32_t to)
+{
+    if (unlikely(c->nat_seen) && from < to)
+        memset(&c->stk_nat[from], 0, to - from);
+}
+
 /* Keeps room for a full frame above and for the dirty registers below the base. */
 static void rse_recentre(struct cpu *c)
 {
@@ -45,6 +54,8 @@ static void rse_recentre(struct cpu *c)
 
     memmove(&c->stk[to - CPU_PHYS_STACKED], &c->stk[lo], 2 * CPU_PHYS_STACKED * 8);
     memmove(&c->stk_nat[to - CPU_PHYS_STACKED], &c->stk_nat[lo], 2 * CPU_PHYS_STACKED);
+    rse_forget_nats(c, 0, to - CPU_PHYS_STACKED);
+    rse_forget_nats(c, to + CPU_PHYS_STACKED, CPU_STACK_SLOTS);
     c->stk_shift += (int64_t)c->bof - to;
     c->bof = to;
 }
@@ -122,7 +133,7 @@ static bool rse_load_one(struct cpu *c, const struct uop *u)
         v = rse_load(c, u, addr);
         if (!v.ok)
             return false;
-        c->rnat = v.v;
+        c->rnat = v.v & INT64_MAX;
         c->bspstore = addr;
         addr -= 8;
     }
@@ -140,10 +151,23 @@ static bool rse_load_one(struct cpu *c, const struct uop *u)
 
 /* --- frames --- */
 
+/* A frame stays incomplete (ndirty < 0) while a mandatory load faults. Only cover and rfi are
+ * defined then (6.8); the others find whatever the host array holds, but never an ndirty that grows
+ * without bound. */
+static void rse_settle(struct cpu *c)
+{
+    if (likely(c->ndirty >= 0))
+        return;
+    rse_forget_nats(c, c->bof, c->bof - (uint32_t)c->ndirty);
+    c->ndirty = 0;
+    c->bspstore = c->bsp;
+}
+
 void rse_call(struct cpu *c)
 {
     unsigned sol = c->cfm.sol;
 
+    rse_settle(c);
     c->bsp = rse_addr(c->bsp, sol);
     c->ndirty += (int)sol;
     c->cfm = (struct cfm){.sof = (uint8_t)(c->cfm.sof - sol)};
@@ -153,6 +177,18 @@ void rse_call(struct cpu *c)
 
 void rse_return(struct cpu *c, uint64_t cfm, unsigned n)
 {
+    uint32_t sof;
+
+    rse_settle(c);
+    if (n > CPU_PHYS_STACKED)
+        n = CPU_PHYS_STACKED;
+    /* The frame's top would reach registers that are still dirty: a frame of no size (6.5.5). It
+     * cannot happen to rfi, whose n is the whole frame. */
+    if ((int)CFM_SOF(cfm) - (int)n > CPU_PHYS_STACKED - c->ndirty)
+        cfm = 0;
+    sof = CFM_SOF(cfm) < CPU_PHYS_STACKED ? CFM_SOF(cfm) : CPU_PHYS_STACKED;
+    rse_forget_nats(c, c->bof - n, c->bof - (uint32_t)c->ndirty);
+    rse_forget_nats(c, c->bof - n + sof, c->bof + c->cfm.sof);
     c->bsp = rse_addr(c->bsp, -(int64_t)n);
     c->ndirty -= (int)n;
     rse_move_base(c, -(int)n);
@@ -169,9 +205,11 @@ bool rse_complete(struct cpu *c)
 
 bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, unsigned sor)
 {
+    rse_settle(c);
     while (unlikely(c->ndirty + (int)sof > CPU_PHYS_STACKED))
         if (!rse_store_one(c, u))
             return false;
+    rse_forget_nats(c, c->bof + sof, c->bof + c->cfm.sof);
     c->cfm.sof = (uint8_t)sof;
     c->cfm.sol = (uint8_t)sol;
     c->cfm.sor = (uint8_t)sor;
@@ -185,6 +223,7 @@ void rse_cover(struct cpu *c)
 
     c->bsp = rse_addr(c->bsp, sof);
     c->ndirty += (int)sof;
+    rse_settle(c); /* no more than sof can be missing, but for invalid values of PFS */
     c->cfm = (struct cfm){0};
     rse_move_base(c, (int)sof);
     rse_frame_changed(c);
@@ -192,6 +231,7 @@ void rse_cover(struct cpu *c)
 
 bool rse_flush(struct cpu *c, const struct uop *u)
 {
+    rse_settle(c);
     while (c->ndirty > 0)
         if (!rse_store_one(c, u))
             return false;
@@ -205,33 +245,54 @@ bool rse_flush(struct cpu *c, const struct uop *u)
     return true;
 }
 
-/* loadrs: exactly rsc.loadrs bytes below BSP are dirty afterwards (6.5.4; 3:loadrs). */
+/* The tear point of loadrs: RSC.loadrs bytes below BSP; its low three bits are ignored (6.5.4). */
+static uint64_t rse_tear_point(const struct cpu *c)
+{
+    return c->bsp - (c->rsc >> 16 & 0x3ff8);
+}
+
+bool rse_loadrs_fits(const struct cpu *c)
+{
+    return rse_distance(rse_tear_point(c), c->bsp) <= CPU_PHYS_STACKED;
+}
+
+/* loadrs: exactly what lies above the tear point is dirty afterwards (6.5.4; 3:loadrs). */
 bool rse_loadrs(struct cpu *c, const struct uop *u)
 {
-    uint64_t want = c->bsp - (c->rsc >> 16 & 0x3fff);
+    uint64_t want = rse_tear_point(c);
     int64_t n = rse_distance(want, c->bsp);
 
+    rse_settle(c);
     while (c->ndirty < n)
         if (!rse_load_one(c, u))
             return false;
+    /* The tear point is a NaT collection's: it is among what must be loaded. */
+    if (c->bspstore == want + 8 && is_rnat_slot(want)) {
+        struct access_val v = rse_load(c, u, want);
+
+        if (!v.ok)
+            return false;
+        c->rnat = v.v & INT64_MAX;
+    }
     c->ndirty = (int32_t)n;
     c->bspstore = want;
     return true;
 }
 
+/* The dirty registers stay and belong above the new BSPSTORE now (6.5.3, table 6-4). */
 void rse_set_bspstore(struct cpu *c, uint64_t value)
 {
+    rse_settle(c);
     c->bspstore = value & ~7ull;
-    /* The dirty registers stay and now belong above the new BSPSTORE (6.5.3). */
     c->bsp = rse_addr(c->bspstore, c->ndirty);
-    if (is_rnat_slot(c->bsp) && c->ndirty == 0)
-        c->bsp = c->bspstore;
 }
 
 bool rse_nats_clear(struct cpu *c)
 {
     int lo = c->ndirty > 0 ? -c->ndirty : 0;
 
+    if (c->always_gen)
+        return false;
     for (int k = lo; k < c->cfm.sof; k++)
         if (c->stk_nat[(int)c->bof + k])
             return false;

@@ -32,6 +32,8 @@ bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, u
 void rse_cover(struct cpu *c);
 bool rse_flush(struct cpu *c, const struct uop *u);
 bool rse_loadrs(struct cpu *c, const struct uop *u);
+/* Whether what loadrs is to load has room in the physical registers. */
+bool rse_loadrs_fits(const struct cpu *c);
 void rse_set_bspstore(struct cpu *c, uint64_t value);
 /* Recomputes what depends on the frame (register pointers, frame top). */
 void rse_frame_changed(struct cpu *c);

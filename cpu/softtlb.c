@@ -8,6 +8,7 @@ static void drop(struct stlb_entry *e)
 
 void stlb_flush(struct cpu *c)
 {
+    c->stlb->flushes++;
     for (unsigned x = 0; x < STLB_CONTEXTS; x++)
         for (unsigned k = 0; k < STLB_ENTRIES; k++)
             drop(&c->stlb->ctx[x][k]);
@@ -21,6 +22,7 @@ void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps)
         stlb_flush(c);
         return;
     }
+    c->stlb->page_flushes++;
     va = va >> ps << ps;
     for (uint64_t n = 0; n < pages; n++)
         for (unsigned x = 0; x < STLB_PHYS; x++)

@@ -26,6 +26,7 @@ struct stlb_entry {
 struct softtlb {
     struct stlb_entry *data; /* the running context's entries: one of ctx[] */
     struct stlb_entry *rse;  /* the register stack engine's */
+    uint64_t fills, flushes, page_flushes; /* for --stats */
     struct stlb_entry ctx[STLB_CONTEXTS][STLB_ENTRIES];
 };
 

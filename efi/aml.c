@@ -145,6 +145,51 @@ void aml_close_resources(struct blob *b, size_t mark)
     aml_close(b, mark);
 }
 
+/* Flags of an address space descriptor: produced, both ends fixed, decoded positively. */
+#define SPACE_FLAGS 0x0c
+
+void aml_bus_range(struct blob *b, unsigned min, unsigned max)
+{
+    blob_u8(b, 0x88); /* word address space */
+    blob_u16(b, 13);
+    blob_u8(b, 2); /* bus numbers */
+    blob_u8(b, SPACE_FLAGS);
+    blob_u8(b, 0);
+    blob_u16(b, 0);
+    blob_u16(b, min);
+    blob_u16(b, max);
+    blob_u16(b, 0);
+    blob_u16(b, max - min + 1);
+}
+
+void aml_io_range(struct blob *b, uint32_t base, uint32_t size)
+{
+    blob_u8(b, 0x87); /* double-word address space */
+    blob_u16(b, 23);
+    blob_u8(b, 1); /* I/O */
+    blob_u8(b, SPACE_FLAGS);
+    blob_u8(b, 3); /* the entire range */
+    blob_u32(b, 0);
+    blob_u32(b, base);
+    blob_u32(b, base + size - 1);
+    blob_u32(b, 0);
+    blob_u32(b, size);
+}
+
+void aml_memory_range(struct blob *b, uint64_t base, uint64_t size)
+{
+    blob_u8(b, 0x8a); /* quad-word address space */
+    blob_u16(b, 43);
+    blob_u8(b, 0); /* memory */
+    blob_u8(b, SPACE_FLAGS);
+    blob_u8(b, 1); /* writable, non-cacheable */
+    blob_u64(b, 0);
+    blob_u64(b, base);
+    blob_u64(b, base + size - 1);
+    blob_u64(b, 0);
+    blob_u64(b, size);
+}
+
 void aml_memory32(struct blob *b, uint32_t base, uint32_t size)
 {
     blob_u8(b, 0x86);

@@ -25,6 +25,10 @@ void aml_close(struct blob *b, size_t mark);
 /* Resource template: a Buffer whose size is filled in at the end. */
 size_t aml_open_resources(struct blob *b);
 void aml_close_resources(struct blob *b, size_t mark);
+/* Address spaces a bridge produces: bus numbers, I/O ports, memory (non-cacheable, writable). */
+void aml_bus_range(struct blob *b, unsigned min, unsigned max);
+void aml_io_range(struct blob *b, uint32_t base, uint32_t size);
+void aml_memory_range(struct blob *b, uint64_t base, uint64_t size);
 void aml_memory32(struct blob *b, uint32_t base, uint32_t size);
 /* Level, active low, exclusive. */
 void aml_interrupt(struct blob *b, uint32_t gsi);

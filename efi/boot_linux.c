@@ -138,7 +138,6 @@ static void set_entry(const struct boot *l, struct cpu *c)
     c->ip = l->entry;
     c->rsc = 0;
     c->bspstore = c->bsp = l->stack;
-    c->fpsr = 0x0009804c0270033full;
     cpu_set_gr(c, 12, l->stack + STACK_AREA - 16);
     cpu_set_gr(c, 28, l->param);
     c->halted = false;

@@ -8,6 +8,10 @@
 #include "fpswa.h"
 #include "log.h"
 
+/* Walker off, the smallest size that may be written (SDM 2:4.1.5): systems save what SAL left here
+ * and write it back. */
+#define PTA_OFF (15ull << 2)
+
 /* A translation the guest cannot provide in this many tries counts as a bad pointer. */
 #define TOUCH_TRIES 8
 
@@ -306,6 +310,8 @@ void firmware_attach_cpu(struct firmware *fw, struct cpu *c)
     cpu_set_psr(c, PSR_BN | PSR_AC);
     c->cr[CR_LID] = HPVM_LID(c->id);
     c->cr[CR_TPR] = 0;
+    c->cr[CR_PTA] = c->tr.pta = PTA_OFF;
+    c->fpsr = FPSR_DEFAULT;
     c->kr[0] = HPVM_IOPORT;
     c->br[0] = FW_STUB_ADDR(FW_ENTRY_AP_WAIT);
     c->ip = FW_STUB_ADDR(FW_ENTRY_AP_WAIT);

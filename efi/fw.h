@@ -15,6 +15,8 @@
 #include "layout.h"
 #include "memmap.h"
 
+#define FPSR_DEFAULT 0x0009804c0270033full /* traps off, register format, round to nearest */
+
 #define FW_MAX_VMAP  64
 #define FW_NAME_MAX  1024  /* characters of a variable's name */
 #define FW_VAR_MAX   65536 /* bytes of a variable's data */

@@ -126,9 +126,10 @@ static int64_t sal_freq_base(struct fwcall *k)
     return SAL_OK;
 }
 
+/* One platform part holds all sockets; PAL_LOGICAL_TO_PHYSICAL numbers them. */
 static int64_t sal_physical_id_info(struct fwcall *k)
 {
-    k->ret[1] = k->c->id;
+    k->ret[1] = 0;
     return SAL_OK;
 }
 

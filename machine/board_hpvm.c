@@ -6,6 +6,7 @@
 #include "iosapic.h"
 #include "log.h"
 #include "machine_impl.h"
+#include "pci.h"
 #include "sapic_block.h"
 #include "uart16550.h"
 
@@ -21,6 +22,7 @@ struct board {
     struct uart *uart;
     struct acpi_pm *pm;
     struct ioport_space *ports;
+    struct pci *pci;
     bool quit;
 };
 
@@ -112,6 +114,60 @@ static int open_console(struct board *b, const char *spec, char *why, size_t siz
     return err;
 }
 
+/* --- PCI --- */
+
+static struct pci_root_config root_config(struct board *b, unsigned n)
+{
+    struct pci_root_config c = {.bus = n,
+                                .io = {{HPVM_PCI_IO(n), HPVM_PCI_IO_SIZE}},
+                                .mem32 = HPVM_PCI_MEM(n),
+                                .mem32_size = HPVM_PCI_MEM_SIZE(n),
+                                .mem64 = HPVM_PCI_MEM64(n),
+                                .mem64_size = HPVM_PCI_MEM64_SIZE,
+                                .lines = HPVM_PCI_LINES};
+    for (unsigned i = 0; i < HPVM_PCI_LINES; i++)
+        c.line[i] = iosapic_line(b->iosapic, HPVM_PCI_GSI(n, i) - HPVM_IOSAPIC_GSI);
+    if (n == 0) { /* ports of the board are not behind a root */
+        c.io[0].count = HPVM_PCI_IO_LEGACY_END;
+        c.io[1].port = HPVM_PCI_IO_FIRST;
+        c.io[1].count = HPVM_PCI_IO_SIZE - HPVM_PCI_IO_FIRST;
+    }
+    return c;
+}
+
+static int make_pci(struct board *b)
+{
+    b->pci = pci_new(b->machine->mem, b->ports);
+    if (b->pci == NULL)
+        return -ENOMEM;
+    for (unsigned n = 0; n < HPVM_PCI_ROOTS; n++) {
+        struct pci_root_config c = root_config(b, n);
+        int err = pci_add_root(b->pci, &c);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static unsigned pci_gsi(unsigned bus, unsigned line)
+{
+    return HPVM_PCI_GSI(bus, line);
+}
+
+uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
+                        unsigned size)
+{
+    struct machine *m = machine;
+    return pci_config_read(m->board->pci, seg, bus, devfn, reg, size);
+}
+
+void board_pci_write(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
+                     unsigned size, uint64_t value)
+{
+    struct machine *m = machine;
+    pci_config_write(m->board->pci, seg, bus, devfn, reg, size, (uint32_t)value);
+}
+
 /* --- composition --- */
 
 static int make_devices(struct board *b)
@@ -173,11 +229,19 @@ int board_new(struct machine *m, char *why, size_t size)
     int err = make_devices(b);
     if (err == 0)
         err = place_devices(b);
+    if (err == 0)
+        err = make_pci(b);
     if (err != 0) {
         snprintf(why, size, "the board cannot be put together: %s", strerror(-err));
         return err;
     }
-    return open_console(b, m->config.console, why, size);
+    pci_assign(b->pci, pci_gsi);
+    return 0;
+}
+
+int board_open_console(struct board *b, char *why, size_t size)
+{
+    return open_console(b, b->machine->config.console, why, size);
 }
 
 void board_free(struct board *b)
@@ -188,6 +252,7 @@ void board_free(struct board *b)
         console_close(b->console);
     acpi_pm_free(b->pm);
     uart_free(b->uart);
+    pci_free(b->pci);
     iosapic_free(b->iosapic);
     ioport_free(b->ports);
     free(b);
@@ -198,6 +263,8 @@ void board_reset(struct board *b)
     iosapic_reset(b->iosapic);
     uart_reset(b->uart);
     acpi_pm_reset(b->pm);
+    pci_reset(b->pci);
+    pci_assign(b->pci, pci_gsi);
 }
 
 void board_poll(struct board *b)

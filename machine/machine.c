@@ -140,7 +140,9 @@ static int add_firmware(struct machine *m, char *why, size_t size)
                                      .opaque = m,
                                      .wall_ns = m->config.deterministic ? fixed_wall_ns : NULL,
                                      .power_off = machine_power_off,
-                                     .reset = machine_reset};
+                                     .reset = machine_reset,
+                                     .pci_read = board_pci_read,
+                                     .pci_write = board_pci_write};
     memcpy(config.uuid, m->config.uuid, sizeof config.uuid);
     m->firmware = firmware_new(m->mem, &config, &err);
     if (m->firmware == NULL)
@@ -211,9 +213,11 @@ static int build(struct machine *m, char *why, size_t size)
     if (err == 0)
         err = add_cpus(m);
     if (err == 0)
+        err = board_new(m, why, size);
+    if (err == 0)
         err = machine_start(m, why, size); /* before the console: bad files leave it alone */
     if (err == 0)
-        err = board_new(m, why, size);
+        err = board_open_console(m->board, why, size);
     return err;
 }
 

@@ -46,6 +46,7 @@ int machine_restart(struct machine *m, char *why, size_t size);
 
 /* The board: devices of the machine. */
 int board_new(struct machine *m, char *why, size_t size);
+int board_open_console(struct board *b, char *why, size_t size);
 void board_free(struct board *b);
 void board_reset(struct board *b);
 /* Moves characters between console and UART and looks at the devices' timers. */
@@ -55,6 +56,11 @@ uint64_t board_due_ns(struct board *b);
 /* What to poll(2) for: at most BOARD_MAX_FDS entries, none when nothing can come from outside. */
 #define BOARD_MAX_FDS 2
 unsigned board_poll_fds(struct board *b, struct pollfd *fds);
+/* PCI configuration accesses of firmware_config. */
+uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
+                        unsigned size);
+void board_pci_write(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
+                     unsigned size, uint64_t value);
 /* The user asked to end the process from the console. */
 bool board_quit_requested(struct board *b);
 

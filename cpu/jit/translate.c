@@ -277,7 +277,7 @@ static void branch_out(struct jit_tr *t, const struct uop *u, const struct jit_l
     write_back_live(t, l);
     if (target_offset(u) < MEM_PAGE_SIZE) {
         x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)(u + 1));
-        x86_alu_mi(&t->x, X86_CMP, false, RAX, (int32_t)offsetof(struct uop, gen), -1);
+        x86_alu_mi(&t->x, X86_CMP, true, RAX, (int32_t)offsetof(struct uop, gen), -1);
         slow = x86_jcc(&t->x, CC_NE);
         give_back(t, u->rest);
         x86_load(&t->x, RSI, RAX, (int32_t)offsetof(struct uop, target));
