@@ -264,6 +264,20 @@ static void add_insn(struct builder *b, const struct insn *i, unsigned loc)
     }
 }
 
+/* Whether the processor model has the instruction (CPUID register 4: 16-byte atomic operations
+ * came with Montecito, the rows marked IF_NEW with Poulson; SDM 1:3.1.11). */
+static bool model_has(const struct cpu *c, const struct insn *i)
+{
+    switch (i->op) {
+    case OP_ld16:
+    case OP_st16:
+    case OP_cmp8xchg16:
+        return c->model >= CPU_MONTECITO;
+    default:
+        return !(insn_rows[i->row].flags & IF_NEW) || c->model >= CPU_POULSON;
+    }
+}
+
 static void add_slot(struct builder *b, const struct insn_bundle *bd, unsigned slot, unsigned off)
 {
     const struct insn_template *t = &insn_templates[bd->tmpl];
@@ -279,6 +293,8 @@ static void add_slot(struct builder *b, const struct insn_bundle *bd, unsigned s
         bool x = t->unit[slot] == UNIT_X;
 
         insn_decode(t->unit[slot], bd->slot[x ? 2 : slot], bd->slot[1], &i);
+        if (!model_has(b->c, &i))
+            i.op = OP_illegal;
     }
     if (outside_known_frame(b, &i)) {
         b->end = true;
@@ -298,11 +314,11 @@ static void add_slot(struct builder *b, const struct insn_bundle *bd, unsigned s
 /* The operation that continues behind the block: at slot `next` of the bundle at off. */
 static void add_tail(struct builder *b, unsigned off, unsigned next)
 {
-    struct uop *u = emit(b, block_tail_handler());
+    struct uop *u = emit(b, block_tail_handler(b->variant & BLK_STEP));
 
     u->imm = (int64_t)off;
     u->pos = (uint8_t)next;
-    u->loc = (uint16_t)(off & 0xff0);
+    u->loc = (uint16_t)((next > 0 ? off : off - 16) & 0xff0);
     u->rest = 0;
     emit(b, NULL)->gen = 0;
 }
@@ -312,7 +328,7 @@ static void finish(struct builder *b)
     for (unsigned k = 1; k < b->n; k++) {
         struct uop *u = &b->out[k];
 
-        if (u->fn && u->fn != block_tail_handler())
+        if (u->fn && u->fn != block_tail_handler(false) && u->fn != block_tail_handler(true))
             u->rest = (uint8_t)(b->slots - u->rest - 1);
     }
 }

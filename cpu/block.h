@@ -6,7 +6,8 @@
 
 uop_fn *block_handler(const struct insn *i, bool gen);
 uop_fn *block_entry_handler(void);
-uop_fn *block_tail_handler(void);
+/* step: of a block that holds a single instruction. */
+uop_fn *block_tail_handler(bool step);
 uop_fn *block_check_handler(bool gen);
 
 /* Highest GR the operation writes (1..127), 0 if none. */

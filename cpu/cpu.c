@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "alat.h"
+#include "dahr.h"
 #include "interp.h"
 #include "jit.h"
+#include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
 
@@ -74,6 +76,7 @@ void cpu_free(struct cpu *c)
     tlb_free(c->tlb);
     blockcache_free(c->blocks);
     jit_free(c->jit);
+    free(c->dahs);
     free(c->stlb);
     free(c);
 }
@@ -114,6 +117,7 @@ void cpu_reset(struct cpu *c)
         c->tr.rr[n] = 12 << 2;
     tlb_reset(c->tlb);
     alat_clear(c);
+    dahr_reset(c);
     sapic_reset(c);
     c->psr = 0;
     c->icount = c->iipa = 0;
@@ -121,7 +125,8 @@ void cpu_reset(struct cpu *c)
     c->exit_request = false;
     c->nat_seen = false;
     c->ip = 0;
-    c->halted = c->stop = c->yield = c->init_pending = false;
+    c->halted = c->stop = c->yield = c->init_pending = c->pmu_active = false;
+    c->iipa = 0;
     c->itc_offset = 0;
     if (!c->itc_hz)
         c->itc_hz = 400000000;
@@ -255,6 +260,9 @@ static void switch_bank(struct cpu *c)
 
 void cpu_set_psr(struct cpu *c, uint64_t psr)
 {
+    pmu_sync(c, 0);
+    if (~c->psr & psr & PSR_IC)
+        c->iipa = c->cr[CR_IIPA]; /* not tracked while PSR.ic was 0 (SDM 2:3.3.5.6) */
     if ((c->psr ^ psr) & PSR_BN)
         switch_bank(c);
     if ((c->psr ^ psr) & PSR_PK)

@@ -173,7 +173,8 @@ enum {
 #define CPU_PHYS_STACKED 96   /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
 #define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
 #define CPU_ALAT_SIZE    32
-#define CPU_DBR_COUNT    16 /* 8 pairs; PAL_DEBUG_INFO reports 4 */
+#define CPU_DBR_COUNT    16 /* as mem/tlb.h looks at; the others are never written */
+#define CPU_DBR_IMPL     8  /* 4 pairs of each kind, as PAL_DEBUG_INFO says */
 #define CPU_PMC_COUNT    32
 #define CPU_PMD_COUNT    32
 
@@ -183,6 +184,7 @@ struct cpu;
 struct uop;
 struct block;
 struct softtlb;
+struct dahs;
 
 /* Current frame marker, unpacked (SDM 1:3.1.7). */
 struct cfm {
@@ -204,6 +206,9 @@ struct cpu_hooks {
     void (*firmware)(void *opaque, struct cpu *c, uint64_t imm);
     /* INIT: enters the handler registered through SAL. May be NULL. */
     void (*init)(void *opaque, struct cpu *c);
+    /* Machine Check abort at c->ip: an insertion that overlaps a translation register. May be NULL:
+     * the insertion is then dropped. */
+    void (*machine_check)(void *opaque, struct cpu *c);
     /* Nanoseconds of machine time, for ITC when not deterministic. */
     uint64_t (*now_ns)(void *opaque);
     /* A write into the interrupt block at 0xfee00000 goes to the device map, not here. Global
@@ -227,6 +232,7 @@ struct cpu {
     uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */
     uint32_t mode;        /* 0: no rotation and no NaT anywhere, else 1 */
     bool nat_seen;        /* some register may hold a NaT */
+    bool hints_set;       /* data access hints are in use: calls and returns must move them */
     bool always_gen;      /* nat_seen stays once set: only general handlers run (for tests) */
     struct softtlb *stlb; /* soft TLBs, see cpu/softtlb.h */
     uint64_t gr[32];      /* r0..r31; r16..r31 are the current bank */
@@ -288,6 +294,11 @@ struct cpu {
     int last_vector; /* -1 none */
     bool trap_stop;  /* stop on interruption instead of delivering (vector runner) */
     uint64_t iipa;   /* bundle of the last successfully executed instruction */
+    /* --- performance monitors, cpu/pmu.c --- */
+    bool pmu_active;     /* some counter may be counting */
+    uint64_t pmu_icount; /* counters are up to date to this moment */
+    uint64_t pmu_clock;
+    struct dahs *dahs; /* cpu/dahr.c */
 };
 
 /* Creates a reset CPU: cpl 0, physical mode, ip 0, empty frame. NULL when out of memory. */

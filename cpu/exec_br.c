@@ -1,6 +1,7 @@
 /* Branches, checks that branch, and the other B-unit instructions (SDM 1:4.5, 3:br, brl, chk...).
  */
 #include "access.h"
+#include "dahr.h"
 #include "interrupt.h"
 #include "rse.h"
 
@@ -82,6 +83,8 @@ static void do_call(struct cpu *c, const struct uop *u)
     save_pfs(c);
     rse_call(c);
     c->mode = c->nat_seen;
+    if (unlikely(c->hints_set))
+        dahr_call(c);
 }
 
 static const struct uop *br_call_fast(struct cpu *c, const struct uop *u)
@@ -114,23 +117,27 @@ UOP_BODY(br_call_b)
 }
 UOP_DEFINE(br_call_b)
 
+/* The frame may be incomplete (SDM 2:6.6): its loads follow the return, but not before its traps.
+ */
+static void ret_complete(struct cpu *c)
+{
+    c->branch_taken = true;
+    if (!c->step) /* else the run loop does it */
+        (void)rse_complete(c);
+}
+
 /* br.ret to a lower privilege level (SDM 3:br): PSR.cpl rises, PSR.lp asks for a trap. */
 static const struct uop *ret_demoting(struct cpu *c, const struct uop *u, uint64_t to)
 {
-    uint64_t ppl = c->pfs >> PFS_PPL_SHIFT;
-    bool trap = c->psr & PSR_LP;
-    uint64_t from = uop_ip(c, u), isr = 2 | (uint64_t)uop_slot(u) << ISR_EI_SHIFT;
+    uint64_t ppl = c->pfs >> PFS_PPL_SHIFT, traps = c->psr & (PSR_TB | PSR_SS);
 
-    cpu_set_psr(c, (c->psr & ~PSR_CPL) | ppl << PSR_CPL_SHIFT);
     (void)uop_leave_to(c, u, to);
-    /* The trap belongs to br.ret, faults of the loads to the next instruction (2:5.5, table 5-6):
-     * the handler's rfi issues them again. */
-    if (trap) {
-        c->iipa = from;
-        interrupt_deliver(c, VEC_LOWER_PRIV, isr);
-    } else {
-        (void)rse_complete(c);
-    }
+    cpu_set_psr(c, (c->psr & ~PSR_CPL) | ppl << PSR_CPL_SHIFT);
+    if (c->psr & PSR_LP)
+        interrupt_trap(c, TRAP_LP | (traps & PSR_TB ? TRAP_TB : 0) | (traps & PSR_SS ? TRAP_SS : 0),
+                       uop_slot(u));
+    else
+        ret_complete(c);
     return NULL;
 }
 
@@ -140,11 +147,17 @@ static const struct uop *do_ret(struct cpu *c, const struct uop *u)
 
     c->ec = pfs >> PFS_EC_SHIFT & 0x3f;
     rse_return(c, pfs & 0x3fffffffffull, CFM_SOL(pfs));
+    if (unlikely(c->hints_set))
+        dahr_return(c);
     c->mode = c->nat_seen || c->cfm.rrb_gr || c->cfm.rrb_fr || c->cfm.rrb_pr;
     if (unlikely(pfs >> PFS_PPL_SHIFT > cpu_cpl(c)))
         return ret_demoting(c, u, to);
     if (unlikely(c->ndirty < 0)) {
         (void)uop_leave_to(c, u, to);
+        if (c->step) {
+            ret_complete(c);
+            return NULL;
+        }
         if (!rse_complete(c))
             return NULL;
         c->budget -= u->rest; /* uop_goto gives it back */

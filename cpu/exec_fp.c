@@ -25,7 +25,7 @@ ALWAYS_INLINE const struct uop *finish(struct cpu *c, const struct uop *u, struc
     fr_set(c, u->r1, o.r, gen);
     add_flags(c, u, o.flags);
     if (unlikely(o.trap))
-        return trap_vector(c, u, VEC_FP_TRAP, o.trap);
+        return trap_fp(c, u, o.trap);
     return uop_next(c, u);
 }
 

@@ -2,6 +2,7 @@
  * (SDM 1:3.1.8, 3:mov ar, mov br, mov pr, alloc, flushrs, loadrs). */
 #include "interrupt.h"
 #include "rse.h"
+#include "sapic.h"
 
 #define CHECK_NAT_R2()                                                                             \
     do {                                                                                           \
@@ -228,6 +229,7 @@ static void ar_write(struct cpu *c, unsigned n, uint64_t v)
         break;
     case AR_ITC:
         c->itc_offset += v - cpu_itc(c);
+        sapic_rearm(c);
         break;
     case AR_PFS:
         c->pfs = v;

@@ -1,9 +1,13 @@
 /* System instructions: control registers, PSR, translation, breakpoints of the break kind,
  * ordering and cache instructions (SDM vol 2; vol 3 instruction pages). */
 #include "access.h"
+#include "dahr.h"
+#include "debug.h"
 #include "exec_mem.h"
 #include "exec_sys.h"
 #include "interrupt.h"
+#include "log.h"
+#include "pmu.h"
 
 #define PRIVILEGED()                                                                               \
     do {                                                                                           \
@@ -104,7 +108,10 @@ UOP_BODY(ssm)
     PRIVILEGED();
     if (mask & ~PSR_SM_VALID)
         return fault_genex(c, u, GENEX_RESERVED);
+    pmu_sync(c, u->rest);
     c->psr = u->op == OP_ssm ? old | mask : old & ~mask;
+    if (~old & c->psr & PSR_IC)
+        c->iipa = c->cr[CR_IIPA]; /* not tracked while PSR.ic was 0 (2:3.3.5.6) */
     return psr_changed(c, u, old);
 }
 UOP_DEFINE(ssm)
@@ -119,6 +126,7 @@ UOP_BODY(sum)
         return fault_genex(c, u, GENEX_RESERVED);
     if (c->psr & PSR_SP)
         mask &= ~PSR_UP;
+    pmu_sync(c, u->rest);
     c->psr = u->op == OP_sum ? old | mask : old & ~mask;
     return psr_changed(c, u, old);
 }
@@ -178,7 +186,7 @@ UOP_BODY(mov_to_cr)
     unsigned n = u->r3;
     int r;
 
-    if (!sys_cr_exists(n) || sys_cr_read_only(n))
+    if (!sys_cr_exists(c, n) || sys_cr_read_only(n))
         return fault_illegal(c, u);
     if (sys_cr_interruption(n) && (c->psr & PSR_IC))
         return fault_illegal(c, u);
@@ -195,9 +203,8 @@ UOP_BODY(mov_from_cr)
 {
     unsigned n = u->r3;
 
-    if (!sys_cr_exists(n) || n == CR_EOI)
-        return n == CR_EOI && cpu_cpl(c) == 0 ? (gr_set(c, u->r1, 0, false, gen), uop_next(c, u))
-                                              : fault_illegal(c, u);
+    if (!sys_cr_exists(c, n))
+        return fault_illegal(c, u);
     if (sys_cr_interruption(n) && (c->psr & PSR_IC))
         return fault_illegal(c, u);
     PRIVILEGED();
@@ -215,6 +222,11 @@ UOP_BODY(mov_to_indirect)
     PRIVILEGED();
     NAT_FAULT(u->r2);
     NAT_FAULT(u->r3);
+    pmu_sync(c, u->rest);
+    if (u->op == OP_mov_to_pmc) {
+        pmu_write_pmc(c, gr_get(c, u->r3, gen) & 0xff, gr_get(c, u->r2, gen), u->rest);
+        return uop_exit_after(c, u);
+    }
     r = sys_indirect_write(c, u->op, gr_get(c, u->r3, gen), gr_get(c, u->r2, gen));
     if (r < 0)
         return fault_genex(c, u, GENEX_RESERVED);
@@ -229,6 +241,7 @@ UOP_BODY(mov_from_indirect)
     if (u->op != OP_mov_from_cpuid && u->op != OP_mov_from_pmd)
         PRIVILEGED();
     NAT_FAULT(u->r3);
+    pmu_sync(c, u->rest);
     if (!sys_indirect_read(c, u->op, gr_get(c, u->r3, gen), &v))
         return fault_genex(c, u, GENEX_RESERVED);
     gr_set(c, u->r1, v, false, gen);
@@ -236,15 +249,43 @@ UOP_BODY(mov_from_indirect)
 }
 UOP_DEFINE_GEN(mov_from_indirect)
 
-/* mov dahr: the data access hints have no effect here; they read as set last. */
+/* mov to dahr: a hint that processors before Poulson ignore. */
 UOP_BODY(mov_dahr)
 {
     (void)gen;
+    if (c->model >= CPU_POULSON)
+        dahr_set(c, u->r3, (uint16_t)u->imm);
     return uop_next(c, u);
 }
 UOP_DEFINE(mov_dahr)
 
+UOP_BODY(mov_from_dahr)
+{
+    uint64_t n = gr_get(c, u->r3, gen) & 0xff;
+
+    NAT_FAULT(u->r3);
+    if (n >= DAHR_COUNT)
+        return fault_genex(c, u, GENEX_RESERVED);
+    gr_set(c, u->r1, dahr_get(c, (unsigned)n), false, gen);
+    return uop_next(c, u);
+}
+UOP_DEFINE_GEN(mov_from_dahr)
+
 /* --- translation --- */
+
+/* An insertion overlaps a translation register (4.1.1.2). Without somebody to take the abort it is
+ * dropped: the translation register stays as it was. */
+static const struct uop *machine_check(struct cpu *c, const struct uop *u, uint64_t va)
+{
+    if (log_once("tlb-overlap", va >> MEM_PAGE_SHIFT))
+        log_warn("CPU %u: a translation inserted for %#llx overlaps a translation register", c->id,
+                 (unsigned long long)va);
+    if (!c->hooks.machine_check)
+        return uop_next(c, u);
+    (void)uop_exit_before(c, u);
+    c->hooks.machine_check(c->hooks.opaque, c);
+    return NULL;
+}
 
 UOP_BODY(insert)
 {
@@ -268,6 +309,8 @@ UOP_BODY(insert)
            : tlb_insert_tc(c->tlb, side, va, pte, c->cr[CR_ITIR], &c->tr, &changed);
     if (r == -1 || r == -2)
         return fault_genex(c, u, GENEX_RESERVED);
+    if (r < 0)
+        return machine_check(c, u, va);
     if (tlb_evicted(c->tlb)) {
         stlb_flush(c);
         block_flush_lookup(c);
@@ -445,11 +488,20 @@ UOP_BODY(probe_fault)
         return fault_nat(c, u, isr);
     if (pl < cpu_cpl(c))
         pl = cpu_cpl(c);
+    isr |= (uint64_t)uop_slot(u) << ISR_EI_SHIFT;
     f = access_lookup(c, va, acc | ACC_NONACCESS, pl, &t);
-    if (f == TLB_OK)
-        return uop_next(c, u);
-    access_raise(c, u, va, f, &t, isr | (uint64_t)uop_slot(u) << ISR_EI_SHIFT);
-    return NULL;
+    if (f != TLB_OK) {
+        access_raise(c, u, va, f, &t, isr);
+        return NULL;
+    }
+    /* Of the probes only this form meets data breakpoints (8.3, Debug vector). */
+    if ((c->psr & PSR_DB) && !(c->psr & PSR_DD) && debug_data_match(c, va, 1, acc)) {
+        interrupt_at(c, u);
+        interrupt_set_ifa(c, va, t.itir);
+        interrupt_deliver(c, VEC_DEBUG, isr);
+        return NULL;
+    }
+    return uop_next(c, u);
 }
 UOP_DEFINE_GEN(probe_fault)
 
@@ -542,6 +594,7 @@ static const struct uop_pair table[OP_COUNT] = {
     UOP_PAIR_GEN(OP_mov_from_cpuid, mov_from_indirect),
     UOP_PAIR_GEN(OP_mov_from_msr, mov_from_indirect),
     UOP_PAIR(OP_mov_dahr, mov_dahr),
+    UOP_PAIR_GEN(OP_mov_from_dahr, mov_from_dahr),
     UOP_PAIR_GEN(OP_itc_d, insert),
     UOP_PAIR_GEN(OP_itc_i, insert),
     UOP_PAIR_GEN(OP_itr_d, insert),
@@ -590,6 +643,7 @@ static bool writes_gr(unsigned op)
     case OP_mov_from_pmd:
     case OP_mov_from_cpuid:
     case OP_mov_from_msr:
+    case OP_mov_from_dahr:
     case OP_thash:
     case OP_ttag:
     case OP_tpa:

@@ -5,6 +5,7 @@
 #include "debug.h"
 #include "interrupt.h"
 #include "jit.h"
+#include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
 
@@ -12,13 +13,7 @@
 #define STEP_RESERVE  128   /* exact stops: single-step the last slots of a budget */
 #define EXIT_BUDGET   (1ll << 40)
 #define PSR_STEP_BITS (PSR_SS | PSR_TB | PSR_DB | PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
-#define PSR_ONE_INSN  (PSR_ID | PSR_DA | PSR_DD | PSR_IA | PSR_ED)
 #define LINK_LOCAL    UINT64_MAX
-
-/* ISR.code of traps (SDM 2:8.3, single step, taken branch, lower-privilege transfer). */
-#define TRAP_LP 2u
-#define TRAP_TB 4u
-#define TRAP_SS 8u
 
 /* --- budget and counting --- */
 
@@ -101,8 +96,27 @@ static void next_point(const struct cpu *c, const struct uop *u, uint64_t *ip, u
     }
 }
 
+/* The entry operation of the block u is in. */
+static const struct block *block_of(const struct uop *u)
+{
+    while (u->fn != block_entry_handler())
+        u--;
+    return block_of_entry(u);
+}
+
+/* For IIPA (SDM 2:3.3.5.6): the bundle of the instruction executed before u. Blocks are straight
+ * code, so only their first instruction needs what the way into the block has left in c->iipa. */
+void uop_note_previous(struct cpu *c, const struct uop *u)
+{
+    unsigned first = (unsigned)block_of(u)->pa & 0xff3;
+
+    if ((u->loc & 0xff3u) != first)
+        c->iipa = uop_slot(u) ? uop_ip(c, u) : uop_ip(c, u) - 16;
+}
+
 const struct uop *uop_exit_before(struct cpu *c, const struct uop *u)
 {
+    uop_note_previous(c, u);
     set_point(c, uop_ip(c, u), uop_slot(u));
     c->budget += u->rest + 1;
     return NULL;
@@ -134,7 +148,6 @@ const struct uop *uop_leave_to(struct cpu *c, const struct uop *u, uint64_t ip)
 static void raise_fetch(struct cpu *c, enum tlb_fault f, const struct tlb_result *t)
 {
     static const uint16_t vector[] = {
-        [TLB_UNIMPLEMENTED] = VEC_LOWER_PRIV,
         [TLB_ALT_MISS] = VEC_ALT_ITLB,
         [TLB_VHPT] = VEC_VHPT,
         [TLB_MISS] = VEC_ITLB,
@@ -147,8 +160,13 @@ static void raise_fetch(struct cpu *c, enum tlb_fault f, const struct tlb_result
     };
     uint64_t isr = ISR_X | (c->psr & PSR_RI);
 
-    if (f == TLB_UNIMPLEMENTED)
-        isr |= 0x10; /* ui: unimplemented instruction address (8.3) */
+    if (f == TLB_UNIMPLEMENTED) {
+        /* As a fault it looks like the trap of the same name, and IFA has the address (8.3). */
+        if (c->psr & PSR_IC)
+            c->cr[CR_IFA] = c->ip;
+        interrupt_deliver(c, VEC_LOWER_PRIV, TRAP_UI | (c->psr & PSR_RI));
+        return;
+    }
     if (f == TLB_NATPAGE)
         isr |= 0x20;
     interrupt_set_ifa(c, c->ip, t->itir);
@@ -295,7 +313,8 @@ static const struct uop *op_entry(struct cpu *c, const struct uop *u)
     return uop_next(c, u);
 }
 
-/* Continues behind the block: at bundle offset imm of the page (or the next page), slot pos. */
+/* Continues behind the block: at bundle offset imm of the page (or the next page), slot pos. loc is
+ * the bundle of the last instruction. */
 static const struct uop *op_tail(struct cpu *c, const struct uop *u)
 {
     uint64_t ip = c->page_va + (uint64_t)u->imm;
@@ -303,6 +322,7 @@ static const struct uop *op_tail(struct cpu *c, const struct uop *u)
     struct block *b;
     uint64_t pa;
 
+    c->iipa = uop_ip(c, u);
     if (likely(link->gen == LINK_LOCAL))
         return uop_run(c, link->target->uops);
     if (u->pos == 0)
@@ -316,6 +336,14 @@ static const struct uop *op_tail(struct cpu *c, const struct uop *u)
     link->target = b;
     link->gen = LINK_LOCAL;
     return uop_run(c, b->uops);
+}
+
+/* The tail of a single instruction: not a branch, whatever follows. */
+static const struct uop *op_tail_step(struct cpu *c, const struct uop *u)
+{
+    c->iipa = uop_ip(c, u);
+    set_point(c, c->page_va + (uint64_t)u->imm, u->pos);
+    return NULL;
 }
 
 /* Checked blocks: Illegal Operation for a target out of the frame, Disabled FP-register fault
@@ -348,9 +376,9 @@ uop_fn *block_entry_handler(void)
     return op_entry;
 }
 
-uop_fn *block_tail_handler(void)
+uop_fn *block_tail_handler(bool step)
 {
-    return op_tail;
+    return step ? op_tail_step : op_tail;
 }
 
 uop_fn *block_check_handler(bool gen)
@@ -374,18 +402,14 @@ static void run_from(struct cpu *c, const struct uop *u)
 #endif
 }
 
-/* Executes the one instruction at c->ip, slot PSR.ri. */
-static void run_single(struct cpu *c)
+/* Executes the one instruction in slot PSR.ri of the bundle at pa, where c->ip leads. */
+static void run_single(struct cpu *c, uint64_t pa)
 {
     unsigned slot = (c->psr & PSR_RI) >> PSR_RI_SHIFT;
     unsigned variant = variant_now(c) | BLK_CHECKED | BLK_STEP;
     int64_t reserve = c->reserve;
-    struct block *b;
-    uint64_t pa;
+    struct block *b = block_get(c, pa | slot, variant);
 
-    if (!fetch_address(c, &pa))
-        return;
-    b = block_get(c, pa | slot, variant);
     if (!b) {
         interrupt_deliver(c, VEC_GENEX, GENEX_ILLEGAL | (c->psr & PSR_RI));
         return;
@@ -405,44 +429,55 @@ static uint64_t fetch_itir(struct cpu *c)
     return rr & 0xfffffffcull;
 }
 
-/* One instruction with everything PSR asks for around it: instruction breakpoints before,
- * single-step and taken-branch traps after (SDM 2:5.5.3, 2:7.1). */
-static void step(struct cpu *c)
+/* What follows the instruction stepped: traps (SDM 2:5.5.3), or what is missing of the frame it
+ * returned to (6.6). */
+static void after_step(struct cpu *c, uint64_t before)
 {
-    uint64_t before = c->psr, start = c->ip;
-    uint64_t slot = before & PSR_RI, code = 0;
+    unsigned slot = (before & PSR_RI) >> PSR_RI_SHIFT, code = 0;
 
-    if ((before & PSR_DB) && !(before & PSR_ID) && debug_inst_match(c, c->ip)) {
-        interrupt_set_ifa(c, c->ip, fetch_itir(c));
-        interrupt_deliver(c, VEC_DEBUG, ISR_X | slot);
-        return;
-    }
-    c->last_vector = -1;
-    c->rfi_done = false;
-    run_single(c);
-    if (c->last_vector >= 0 || c->rfi_done)
-        return;
     cpu_set_psr(c, c->psr & ~PSR_ONE_INSN);
     if ((before & PSR_TB) && c->branch_taken)
         code |= TRAP_TB;
     if (before & PSR_SS)
         code |= TRAP_SS;
-    if (!code)
+    if (code)
+        interrupt_trap(c, code, slot);
+    else
+        (void)rse_complete(c);
+}
+
+/* One instruction with everything PSR asks for around it: instruction breakpoints before (behind
+ * the faults of the fetch, SDM 2:5.6), traps after. */
+static void step(struct cpu *c)
+{
+    uint64_t before = c->psr, pa;
+
+    if (!fetch_address(c, &pa))
         return;
-    c->iipa = start;
-    interrupt_deliver(c, code & TRAP_TB ? VEC_TAKEN_BRANCH : VEC_SINGLE_STEP, code | slot);
+    if ((before & PSR_DB) && !(before & PSR_ID) && debug_inst_match(c, c->ip)) {
+        interrupt_set_ifa(c, c->ip, fetch_itir(c));
+        interrupt_deliver(c, VEC_DEBUG, ISR_X | (before & PSR_RI));
+        return;
+    }
+    c->last_vector = -1;
+    c->rfi_done = false;
+    run_single(c, pa);
+    if (c->last_vector < 0 && !c->rfi_done)
+        after_step(c, before);
 }
 
 static void run_stretch(struct cpu *c)
 {
     struct block *b;
+    uint64_t pa;
 
     if (c->step) {
         step(c);
         return;
     }
     if ((c->psr & PSR_RI) || c->budget < c->reserve) {
-        run_single(c);
+        if (fetch_address(c, &pa))
+            run_single(c, pa);
         return;
     }
     b = find_block(c);
@@ -459,6 +494,8 @@ static uint64_t stretch_limit(struct cpu *c, uint64_t left)
 
     if (left > CHUNK_SLOTS)
         left = CHUNK_SLOTS;
+    if (c->pmu_active && pmu_limit(c) < left)
+        left = pmu_limit(c);
     if (!c->deterministic)
         return left;
     due = cpu_timer_due_ticks(c);
@@ -471,6 +508,7 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
 
     c->reserve = c->deterministic ? STEP_RESERVE : 1;
     while (!c->stop && !c->halted && done < max_slots) {
+        pmu_sync(c, 0);
         refill(c, stretch_limit(c, max_slots - done));
         cpu_check_timer(c);
         if (c->exit_request)

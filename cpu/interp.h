@@ -98,6 +98,8 @@ static inline unsigned uop_slot(const struct uop *u)
     return u->loc & 3;
 }
 
+/* Sets c->iipa to the bundle of the instruction before u, for leaving the block at u. */
+void uop_note_previous(struct cpu *c, const struct uop *u);
 /* Leaves the block before (retry) or after the operation, for the run loop to look around. */
 const struct uop *uop_exit_before(struct cpu *c, const struct uop *u);
 const struct uop *uop_exit_after(struct cpu *c, const struct uop *u);
@@ -116,8 +118,8 @@ const struct uop *fault_illegal(struct cpu *c, const struct uop *u);
 /* Register NaT Consumption; isr holds the access bits (r, w, na ...) and code. */
 const struct uop *fault_nat(struct cpu *c, const struct uop *u, uint64_t isr);
 const struct uop *fault_vector(struct cpu *c, const struct uop *u, unsigned vector, uint64_t isr);
-/* A trap: the operation is complete; IIP and ri name the next one. */
-const struct uop *trap_vector(struct cpu *c, const struct uop *u, unsigned vector, uint64_t isr);
+/* The Floating-point trap: the operation is complete; IIP and ri name the next one. */
+const struct uop *trap_fp(struct cpu *c, const struct uop *u, uint64_t isr);
 
 #define NAT_CODE_REGISTER 0x10u /* ISR.code of Register NaT Consumption (SDM 2:8.3) */
 

@@ -143,6 +143,13 @@ uint64_t cpu_timer_due_ticks(const struct cpu *c)
     return c->itm_armed ? ticks_to_itm(c) : UINT64_MAX;
 }
 
+/* A match is an equality: an ITM that ITC has passed matches when ITC comes round again (3.3.4.2),
+ * which is never. */
+void sapic_rearm(struct cpu *c)
+{
+    c->itm_armed = (int64_t)(c->cr[CR_ITM] - cpu_itc(c)) >= 0;
+}
+
 void cpu_check_timer(struct cpu *c)
 {
     if (!c->itm_armed || ticks_to_itm(c) > 0)

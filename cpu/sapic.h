@@ -17,5 +17,7 @@
 uint64_t sapic_read_ivr(struct cpu *c);
 void sapic_write_eoi(struct cpu *c);
 void sapic_reset(struct cpu *c);
+/* After a write to ITM or ITC: whether they will still meet. */
+void sapic_rearm(struct cpu *c);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define STLB_BITS     10
+#define STLB_BITS    10
 #define STLB_ENTRIES  (1u << STLB_BITS)
 #define STLB_PHYS     4 /* context of physical accesses; 0..3 are privilege levels */
 #define STLB_NEVER    5 /* context that matches nothing */
@@ -24,8 +24,8 @@ struct stlb_entry {
 };
 
 struct softtlb {
-    struct stlb_entry *data; /* the running context's entries: one of ctx[] */
-    struct stlb_entry *rse;  /* the register stack engine's */
+    struct stlb_entry *data;               /* the running context's entries: one of ctx[] */
+    struct stlb_entry *rse;                /* the register stack engine's */
     uint64_t fills, flushes, page_flushes; /* for --stats */
     struct stlb_entry ctx[STLB_CONTEXTS][STLB_ENTRIES];
 };

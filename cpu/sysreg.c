@@ -1,10 +1,11 @@
 /* System registers. See exec_sys.h; section numbers are of SDM volume 2. */
 #include "exec_sys.h"
+#include "pmu.h"
 #include "sapic.h"
 
 /* --- control registers (3.3.3, table 3-3) --- */
 
-bool sys_cr_exists(unsigned n)
+bool sys_cr_exists(const struct cpu *c, unsigned n)
 {
     switch (n) {
     case CR_DCR:
@@ -16,8 +17,11 @@ bool sys_cr_exists(unsigned n)
     case CR_LRR0:
     case CR_LRR1:
         return true;
+    case CR_IIB0:
+    case CR_IIB1: /* 3.3.5.10 */
+        return c->model >= CPU_POULSON;
     default:
-        return (n >= CR_IIP && n <= CR_IIB1) || (n >= CR_LID && n <= CR_CMCV);
+        return (n >= CR_IIP && n <= CR_IHA) || (n >= CR_LID && n <= CR_CMCV);
     }
 }
 
@@ -40,28 +44,50 @@ uint64_t sys_cr_read(struct cpu *c, unsigned n)
     return c->cr[n];
 }
 
-static bool vector_register_ok(uint64_t v)
-{
-    return !(v & 0x0e00) &&
-           ((v & 0xff) >= 16 || (v & SAPIC_MASKED) || (v & 0xff) == 2 || !(v & 0xff));
-}
-
-static bool cr_value_ok(unsigned n, uint64_t v)
+/* Reserved bits; the registers not named have none (3.3.4, 3.3.5, 5.8.3). Writing one is a Reserved
+ * Register/Field fault. */
+static uint64_t cr_reserved(unsigned n)
 {
     switch (n) {
     case CR_DCR:
-        return !(v & ~0x7f07ull);
-    case CR_PTA: {
-        unsigned size = v >> 2 & 0x3f;
-
-        return !(v & 0x7e02) && size >= 15 && size <= 61;
-    }
+        return ~0x7f07ull;
+    case CR_PTA:
+        return 0x7e02;
+    case CR_IPSR:
+        return ~PSR_IPSR_VALID;
+    case CR_ISR:
+        return 0xfffff000ff000000ull;
+    case CR_IFS: /* v, ifm */
+        return 0x7fffffc000000000ull;
+    case CR_LID:
+        return 0xffff;
     case CR_TPR:
-        return true;
+        return 0xff00;
     case CR_ITV:
     case CR_PMV:
     case CR_CMCV:
-        return vector_register_ok(v);
+        return 0xef00;
+    case CR_LRR0:
+    case CR_LRR1:
+        return 0x4800;
+    default:
+        return 0;
+    }
+}
+
+/* Values that fields of the right width may not have. */
+static bool cr_value_ok(unsigned n, uint64_t v)
+{
+    unsigned size = v >> 2 & 0x3f, dm = v >> 8 & 7;
+
+    if (v & cr_reserved(n))
+        return false;
+    switch (n) {
+    case CR_PTA:
+        return size >= 15 && size <= 61;
+    case CR_LRR0:
+    case CR_LRR1: /* INT, PMI, NMI, INIT, ExtINT (5.8.3.8) */
+        return dm == 0 || dm == 2 || dm == 4 || dm == 5 || dm == 7;
     default:
         return true;
     }
@@ -70,8 +96,7 @@ static bool cr_value_ok(unsigned n, uint64_t v)
 static void write_itm(struct cpu *c, uint64_t v)
 {
     c->cr[CR_ITM] = v;
-    /* Matches only in the future: an ITM already passed fires when ITC wraps (3.3.4.2). */
-    c->itm_armed = (int64_t)(v - cpu_itc(c)) > 0;
+    sapic_rearm(c);
 }
 
 int sys_cr_write(struct cpu *c, unsigned n, uint64_t v)
@@ -103,10 +128,14 @@ int sys_cr_write(struct cpu *c, unsigned n, uint64_t v)
     case CR_LID:
         c->cr[n] = v & 0xffff0000ull;
         return 0;
+    case CR_LRR0:
+    case CR_LRR1: /* vector, dm, ipp, tm, m: kept; no pin is wired to them */
+        c->cr[n] = v & (SAPIC_MASKED | 0xa7ff);
+        return 0;
     case CR_ITV:
     case CR_PMV:
     case CR_CMCV:
-        c->cr[n] = v & (SAPIC_MASKED | 0x10ff);
+        c->cr[n] = v & (SAPIC_MASKED | 0xff);
         return 1;
     default:
         c->cr[n] = v;
@@ -158,7 +187,7 @@ static int write_debug(struct cpu *c, uint64_t *file, uint64_t index, uint64_t v
 {
     unsigned n = index & 0xff;
 
-    if (n >= CPU_DBR_COUNT)
+    if (n >= CPU_DBR_IMPL)
         return -1;
     file[n] = v;
     cpu_update_context(c);
@@ -178,14 +207,9 @@ int sys_indirect_write(struct cpu *c, unsigned op, uint64_t index, uint64_t v)
         return write_debug(c, c->dbr, index, v);
     case OP_mov_to_ibr:
         return write_debug(c, c->ibr, index, v);
-    case OP_mov_to_pmc:
-        if (n < CPU_PMC_COUNT)
-            c->pmc[n] = v;
-        return 0;
     case OP_mov_to_pmd:
-        if (n < CPU_PMD_COUNT)
-            c->pmd[n] = v;
-        return 0;
+        pmu_write_pmd(c, n, v);
+        return 1;
     default:
         return 0; /* model-specific registers: none, writes are ignored */
     }
@@ -206,7 +230,7 @@ bool sys_indirect_read(struct cpu *c, unsigned op, uint64_t index, uint64_t *v)
         return true;
     case OP_mov_from_dbr:
     case OP_mov_from_ibr:
-        if (n >= CPU_DBR_COUNT)
+        if (n >= CPU_DBR_IMPL)
             return false;
         *v = (op == OP_mov_from_dbr ? c->dbr : c->ibr)[n];
         return true;
@@ -216,11 +240,10 @@ bool sys_indirect_read(struct cpu *c, unsigned op, uint64_t index, uint64_t *v)
         *v = c->cpuid[n];
         return true;
     case OP_mov_from_pmc:
-        *v = n < CPU_PMC_COUNT ? c->pmc[n] : 0;
+        *v = pmu_read_pmc(c, n);
         return true;
     case OP_mov_from_pmd:
-        /* At lower privilege a register that may not be read gives 0 (7.2.1): PSR.sp, PMC.pm. */
-        *v = n < CPU_PMD_COUNT && !(cpu_cpl(c) != 0 && (c->psr & PSR_SP)) ? c->pmd[n] : 0;
+        *v = pmu_read_pmd(c, n);
         return true;
     default:
         *v = 0;

@@ -27,10 +27,9 @@ case $(clang-format --version 2>/dev/null) in
     exit $status
     ;;
 esac
-for f in $files; do
-    if ! clang-format --dry-run --Werror "$f" >/dev/null 2>&1; then
-        echo "$f is not formatted: clang-format -i $f"
-        status=1
-    fi
-done
+bad=$(clang-format --dry-run --Werror $files 2>&1 | sed -n 's/^\([^:]*\):.*error:.*/\1/p' | sort -u)
+if [ -n "$bad" ]; then
+    echo "not formatted; run: clang-format -i" $bad
+    status=1
+fi
 exit $status

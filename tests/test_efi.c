@@ -533,6 +533,33 @@ START_TEST(virtual_addresses)
 }
 END_TEST
 
+/* Without a translation the guest is sent to touch the byte and comes back, but not for ever. */
+START_TEST(missing_translation_is_touched)
+{
+    const uint64_t va = 0xe000000000010ff8ull, stub = FW_STUB_ADDR(FW_ENTRY_RUNTIME);
+    unsigned tries = 0;
+
+    cpu_set_cfm(c, 8);
+    cpu_set_gr(c, 32, va);
+    cpu_set_gr(c, 33, 0);
+    c->br[0] = 0x1000;
+    cpu_set_psr(c, c->psr | PSR_DT);
+    for (c->ip = stub; c->ip != 0x1000 && tries < 100; tries++) {
+        c->ip = stub;
+        firmware_call(fw, c, FW_ENTRY_RUNTIME);
+        if (c->ip == 0x1000)
+            break;
+        ck_assert_uint_eq(c->ip, FW_STUBS + FW_TOUCH_WRITE);
+        ck_assert_uint_eq(c->br[7], stub);
+        ck_assert_uint_eq(c->br[0], 0x1000);
+        ck_assert_uint_eq(cpu_gr(c, 3), va);
+    }
+    ck_assert_uint_gt(tries, 1);
+    ck_assert_uint_lt(tries, 100);
+    ck_assert_uint_eq(cpu_gr(c, 8), 1ull << 63 | 2);
+}
+END_TEST
+
 static unsigned powered_off, resets;
 
 static void power_off(void *opaque)
@@ -599,6 +626,7 @@ static Suite *suite(void)
     tcase_add_test(t, variables);
     tcase_add_test(t, many_variables_are_bounded);
     tcase_add_test(t, virtual_addresses);
+    tcase_add_test(t, missing_translation_is_touched);
     tcase_add_test(t, reset_system);
     tcase_add_test(t, unknown_entries_return);
     suite_add_tcase(s, t);

@@ -3,8 +3,7 @@
 
 /* --- predication --- */
 
-/* Emits `body` so that it happens only when the qualifying predicate is true. */
-static bool guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body)
+bool jit_guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body)
 {
     int known = jit_known(t, u->qp);
     uint8_t *skip;
@@ -23,7 +22,7 @@ static bool guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body)
 #define GUARDED(name)                                                                              \
     static bool name(struct jit_tr *t, const struct uop *u)                                        \
     {                                                                                              \
-        return guarded(t, u, name##_body);                                                         \
+        return jit_guarded(t, u, name##_body);                                                     \
     }
 
 /* --- arithmetic and logic --- */

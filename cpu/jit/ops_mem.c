@@ -10,17 +10,17 @@ static unsigned size_of(unsigned op, unsigned first)
 }
 
 /* Looks the page of va up: rax becomes the entry's offset, the flags say equal on a hit. */
-static void lookup(struct jit_tr *t, unsigned va, unsigned size, int8_t tag)
+void jit_lookup(struct jit_tr *t, unsigned va, unsigned size, int8_t tag)
 {
     x86_alu_rr(&t->x, X86_MOV, false, RAX, va);
     x86_shift_ri(&t->x, X86_SHR, false, RAX, MEM_PAGE_SHIFT - 5);
-    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)(STLB_ENTRIES - 1) << 5);
+    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)((STLB_ENTRIES - 1) << 5));
     x86_mov_rr(&t->x, RCX, va);
     x86_alu_ri(&t->x, X86_AND, true, RCX, (int32_t)(~0xfffu | (size - 1)));
     x86_alu_rx(&t->x, X86_CMP, RCX, JR_TLB, RAX, tag);
 }
 
-static void add_to_base(struct jit_tr *t, const struct uop *u, unsigned va)
+void jit_add_to_base(struct jit_tr *t, const struct uop *u, unsigned va)
 {
     unsigned d = jit_dst(t, u->r3, RDX);
 
@@ -28,13 +28,13 @@ static void add_to_base(struct jit_tr *t, const struct uop *u, unsigned va)
     jit_put(t, u->r3, d);
 }
 
-static void load(struct jit_tr *t, const struct uop *u)
+static bool load(struct jit_tr *t, const struct uop *u)
 {
     unsigned size = size_of(u->op, OP_ld1), va = jit_src(t, u->r3, RDX);
     unsigned d = jit_dst(t, u->r1, RAX);
     struct jit_stub *s;
 
-    lookup(t, va, size, offsetof(struct stlb_entry, rtag));
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, rtag));
     s = jit_add_stub(t, STUB_LOAD, u, x86_jcc(&t->x, CC_NE));
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
     x86_load_index(&t->x, size, d, RCX, va);
@@ -44,16 +44,17 @@ static void load(struct jit_tr *t, const struct uop *u)
     s->reg = (uint8_t)d;
     jit_put(t, u->r1, d);
     if (u->len == INC_IMM)
-        add_to_base(t, u, jit_src(t, u->r3, RDX));
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    return true;
 }
 
-static void store(struct jit_tr *t, const struct uop *u)
+static bool store(struct jit_tr *t, const struct uop *u)
 {
     unsigned size = size_of(u->op, OP_st1), va = jit_src(t, u->r3, RDX), v;
     struct jit_stub *s;
     uint8_t *alat;
 
-    lookup(t, va, size, offsetof(struct stlb_entry, wtag));
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, wtag));
     s = jit_add_stub(t, STUB_STORE, u, x86_jcc(&t->x, CC_NE));
     x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
     alat = x86_jcc(&t->x, CC_NE);
@@ -71,26 +72,7 @@ static void store(struct jit_tr *t, const struct uop *u)
         twin->from = alat;
     }
     if (u->len == INC_IMM)
-        add_to_base(t, u, jit_src(t, u->r3, RDX));
-}
-
-/* Predicated accesses jump around: their stubs come back inside. */
-static bool guarded(struct jit_tr *t, const struct uop *u,
-                    void (*body)(struct jit_tr *, const struct uop *))
-{
-    int known = jit_known(t, u->qp);
-    uint8_t *skip;
-
-    if (known == 0)
-        return true;
-    if (known == 1) {
-        body(t, u);
-        return true;
-    }
-    x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
-    skip = x86_jcc(&t->x, CC_AE);
-    body(t, u);
-    x86_bind_here(&t->x, skip);
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     return true;
 }
 
@@ -98,12 +80,12 @@ static bool emit_load(struct jit_tr *t, const struct uop *u)
 {
     bool plain = u->sub == LD_NONE || u->sub == LD_ACQ || u->sub == LD_BIAS;
 
-    return plain && u->len != INC_REG && guarded(t, u, load);
+    return plain && u->len != INC_REG && jit_guarded(t, u, load);
 }
 
 static bool emit_store(struct jit_tr *t, const struct uop *u)
 {
-    return guarded(t, u, store);
+    return jit_guarded(t, u, store);
 }
 
 jit_emit_fn *const jit_mem_emitters[OP_COUNT] = {

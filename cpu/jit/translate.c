@@ -177,12 +177,26 @@ static void reload(struct jit_tr *t, unsigned set)
 
 /* --- calls and ways out --- */
 
-static void call_c(struct jit_tr *t, const void *fn)
+void jit_call_c(struct jit_tr *t, const void *fn)
 {
     x86_mov_ri_keep_flags(&t->x, RAX, (uint64_t)(uintptr_t)fn);
     x86_alu_ri(&t->x, X86_SUB, true, RSP, 8);
     x86_call_reg(&t->x, RAX);
     x86_lea(&t->x, RSP, RSP, 8);
+}
+
+/* Dirty ones are stored where the guest's register lives anyway; all are loaded from there again.
+ */
+void jit_save_around(struct jit_tr *t, bool before)
+{
+    for (unsigned n = 1; n < 128; n++) {
+        if (t->host[n] == JIT_NO_REG || !(CALLER_SAVED >> t->host[n] & 1))
+            continue;
+        if (!before)
+            gr_load(t, n, t->host[n]);
+        else if (t->live.dirty[n >> 6] >> (n & 63) & 1)
+            gr_store(t, n, t->host[n]);
+    }
 }
 
 /* Continues at the operation in rsi. */
@@ -233,7 +247,7 @@ static uint64_t branch_offset(const struct uop *u)
 
 static bool is_tail(const struct uop *u)
 {
-    return u->fn == block_tail_handler();
+    return u->fn == block_tail_handler(false);
 }
 
 /* Offset in the page of where a branch or the tail goes; 4096 and more: another page. */
@@ -253,6 +267,20 @@ static void give_back(struct jit_tr *t, unsigned slots)
         x86_alu_mi(&t->x, X86_ADD, true, JR_CPU, CPU_OFF(budget), (int32_t)slots);
 }
 
+/* IIPA for the first instruction of the next block (SDM 2:3.3.5.6); uses rdx. */
+static void note_branch(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RDX, JR_CPU, CPU_OFF(page_va));
+    if (u->loc & 0xff0)
+        x86_alu_ri(&t->x, X86_ADD, true, RDX, u->loc & 0xff0);
+    x86_store(&t->x, JR_CPU, CPU_OFF(iipa), RDX);
+}
+
+static bool first_may_fault(const struct jit_tr *t)
+{
+    return !jit_int_emitters[t->b->uops[1].op];
+}
+
 /* Around the loop: registers stay where they are. */
 static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
@@ -260,6 +288,8 @@ static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_li
 
     if (l->pending)
         merge_pending(t, l, JR_PR);
+    if (first_may_fault(t))
+        note_branch(t, u);
     give_back(t, u->rest);
     j = x86_jmp(&t->x);
     x86_bind(&t->x, j, t->loop_head);
@@ -279,6 +309,7 @@ static void branch_out(struct jit_tr *t, const struct uop *u, const struct jit_l
         x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)(u + 1));
         x86_alu_mi(&t->x, X86_CMP, true, RAX, (int32_t)offsetof(struct uop, gen), -1);
         slow = x86_jcc(&t->x, CC_NE);
+        note_branch(t, u);
         give_back(t, u->rest);
         x86_load(&t->x, RSI, RAX, (int32_t)offsetof(struct uop, target));
         x86_alu_ri(&t->x, X86_ADD, true, RSI, (int32_t)offsetof(struct block, uops));
@@ -300,7 +331,7 @@ static void emit_load_stub(struct jit_tr *t, struct jit_stub *s)
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)s->u);
     x86_mov_ri(&t->x, RCX, s->size);
     x86_mov_ri(&t->x, R8, AF_READ);
-    call_c(t, access_load_slow);
+    jit_call_c(t, access_load_slow);
     x86_test_rr(&t->x, true, RDX, RDX);
     ok = x86_jcc(&t->x, CC_NE);
     return_null(t);
@@ -323,12 +354,24 @@ static void emit_store_stub(struct jit_tr *t, struct jit_stub *s)
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)s->u);
     x86_mov_ri(&t->x, RCX, s->size);
     x86_mov_ri(&t->x, R9, AF_WRITE);
-    call_c(t, access_store_slow);
+    jit_call_c(t, access_store_slow);
     x86_test_rr(&t->x, false, RAX, RAX);
     ok = x86_jcc(&t->x, CC_NE);
     return_null(t);
     x86_bind_here(&t->x, ok);
     reload(t, CALLER_SAVED);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, s->back);
+}
+
+static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
+
+/* The whole operation by its handler, back behind its native form. */
+static void emit_handler_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *j;
+
+    call_copy(t, s->u, &s->live);
     j = x86_jmp(&t->x);
     x86_bind(&t->x, j, s->back);
 }
@@ -345,6 +388,9 @@ static void emit_stubs(struct jit_tr *t)
             break;
         case STUB_STORE:
             emit_store_stub(t, s);
+            break;
+        case STUB_HANDLER:
+            emit_handler_stub(t, s);
             break;
         default:
             branch_out(t, s->u, &s->live);
@@ -370,25 +416,31 @@ static const struct uop *place_copy(struct jit_tr *t, const struct uop *u)
     return pair;
 }
 
-/* Calls the handler; the guest state is in memory before and is read again after. */
-static void call_handler(struct jit_tr *t, const struct uop *u)
+/* Calls the handler with all guest state in memory, and reads it again. JR_PR gets the pending
+ * predicates. */
+static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
     const struct uop *copy = place_copy(t, u);
     uint8_t *ok;
 
-    flush_pending(t);
-    write_back_live(t, &t->live);
-    t->live.dirty[0] = t->live.dirty[1] = 0;
-    t->live.pr_dirty = false;
+    write_back_live(t, l);
     x86_mov_rr(&t->x, RDI, JR_CPU);
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)copy);
-    call_c(t, u->fn);
+    jit_call_c(t, u->fn);
     x86_test_rr(&t->x, true, RAX, RAX);
     ok = x86_jcc(&t->x, CC_NE);
     return_null(t);
     x86_bind_here(&t->x, ok);
     load_context(t);
     reload(t, ~0u);
+}
+
+static void call_handler(struct jit_tr *t, const struct uop *u)
+{
+    flush_pending(t);
+    call_copy(t, u, &t->live);
+    t->live.dirty[0] = t->live.dirty[1] = 0;
+    t->live.pr_dirty = false;
     t->known = 0;
 }
 
@@ -460,7 +512,7 @@ static void count_uses(const struct jit_tr *t, unsigned uses[128])
     const struct uop *u = &t->b->uops[1];
 
     for (; !is_tail(u); u++) {
-        if (jit_int_emitters[u->op] || jit_mem_emitters[u->op]) {
+        if (jit_emitter(u->op)) {
             uses[u->r1]++;
             uses[u->r2]++;
             uses[u->r3]++;
@@ -513,7 +565,7 @@ static bool has_memory(const struct jit_tr *t)
     const struct uop *u = &t->b->uops[1];
 
     for (; !is_tail(u); u++) {
-        if (jit_mem_emitters[u->op])
+        if (jit_mem_emitters[u->op] || jit_fp_uses_tlb(u->op))
             return true;
         if (block_has_link(u->op))
             u++;
@@ -560,7 +612,7 @@ static void written_registers(const struct jit_tr *t, uint64_t set[2])
 /* One operation; false when nothing behind it is reached natively. */
 static bool emit_op(struct jit_tr *t, const struct uop *u)
 {
-    jit_emit_fn *fn = jit_int_emitters[u->op] ? jit_int_emitters[u->op] : jit_mem_emitters[u->op];
+    jit_emit_fn *fn = jit_emitter(u->op);
     int known = jit_known(t, u->qp);
 
     switch (u->op) {

@@ -27,7 +27,7 @@ struct jit_live {
     bool pr_dirty;            /* JR_PR is newer than memory */
 };
 
-enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE };
+enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE, STUB_HANDLER };
 
 /* Cold code behind the block: reached by the jump at `from`, may come back to `back`. */
 struct jit_stub {
@@ -57,6 +57,28 @@ struct jit_tr {
 typedef bool jit_emit_fn(struct jit_tr *t, const struct uop *u);
 extern jit_emit_fn *const jit_int_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_mem_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_reg_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_fp_emitters[OP_COUNT];
+
+static inline jit_emit_fn *jit_emitter(unsigned op)
+{
+    if (jit_int_emitters[op])
+        return jit_int_emitters[op];
+    if (jit_mem_emitters[op])
+        return jit_mem_emitters[op];
+    return jit_reg_emitters[op] ? jit_reg_emitters[op] : jit_fp_emitters[op];
+}
+
+/* Emits `body` so that it happens only when the qualifying predicate is true. */
+bool jit_guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body);
+/* A call of a C function with the stack aligned; rax holds its address. */
+void jit_call_c(struct jit_tr *t, const void *fn);
+/* Keeps guest registers in host registers that a call may change: before it, and after. */
+void jit_save_around(struct jit_tr *t, bool before);
+bool jit_fp_uses_tlb(unsigned op);
+/* Memory operand look-up shared by integer and FP accesses: rax the entry's offset, flags. */
+void jit_lookup(struct jit_tr *t, unsigned va, unsigned size, int8_t tag);
+void jit_add_to_base(struct jit_tr *t, const struct uop *u, unsigned va);
 
 /* The host register holding GR n: its own, or scratch after loading it there. */
 unsigned jit_src(struct jit_tr *t, unsigned n, unsigned scratch);
