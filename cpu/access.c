@@ -139,9 +139,11 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
 
     if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA))
         return;
-    host = mem_ram(c->mem, pa, MEM_PAGE_SIZE);
+    /* Other attributes change what semaphores and speculation do: never from here. */
+    host = t->ma == MA_WB ? mem_ram(c->mem, pa, MEM_PAGE_SIZE) : NULL;
     if (!host)
         return;
+    c->stlb->fills++;
     e->addend = (uint64_t)host - page;
     e->pa = pa;
     e->rtag = t->rights & ACC_READ ? page : STLB_INVALID;
@@ -356,15 +358,25 @@ static int wide_transfer(struct cpu *c, const struct uop *u, uint64_t va, unsign
     return r;
 }
 
+static const struct stlb_entry *entry_of(const struct cpu *c, uint64_t va)
+{
+    return &c->stlb->data[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+}
+
 struct access_wide access_load_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                     unsigned flags)
 {
-    struct access_wide w = {0, 0, 0};
+    const struct stlb_entry *e = entry_of(c, va);
+    struct access_wide w = {0, 0, ACCESS_OK};
     uint8_t b[16] = {0};
 
-    w.ok = (uint64_t)wide_transfer(c, u, va, size, flags, b);
-    if (big_endian(c, flags))
-        reverse(b, size);
+    if (likely((va & (~0xfffull | 15)) == e->rtag)) {
+        memcpy(b, (const void *)(va + e->addend), size);
+    } else {
+        w.ok = (uint64_t)wide_transfer(c, u, va, size, flags, b);
+        if (big_endian(c, flags))
+            reverse(b, size);
+    }
     memcpy(&w.lo, b, 8);
     memcpy(&w.hi, b + 8, 8);
     return w;
@@ -373,10 +385,16 @@ struct access_wide access_load_wide(struct cpu *c, const struct uop *u, uint64_t
 bool access_store_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned size, uint64_t lo,
                        uint64_t hi, unsigned flags)
 {
+    const struct stlb_entry *e = entry_of(c, va);
     uint8_t b[16];
 
     memcpy(b, &lo, 8);
     memcpy(b + 8, &hi, 8);
+    if (likely((va & (~0xfffull | 15)) == e->wtag)) {
+        memcpy((void *)(va + e->addend), b, size);
+        alat_store(c, e->pa | (va & 0xfff), size);
+        return true;
+    }
     if (big_endian(c, flags))
         reverse(b, size);
     return wide_transfer(c, u, va, size, flags, b) == ACCESS_OK;
@@ -385,9 +403,14 @@ bool access_store_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned
 struct access_ref access_translate(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                                    unsigned flags)
 {
+    const struct stlb_entry *e = entry_of(c, va);
     struct tlb_result t;
     struct access_ref ref = {0};
 
+    if (!(flags & (ACC_NONACCESS | ACC_RSE)) && (va & (~0xfffull | (size - 1))) == e->rtag &&
+        (!(flags & AF_WRITE) || e->rtag == e->wtag))
+        return (struct access_ref){(uint8_t *)(va + e->addend), e->pa | (va & 0xfff), MA_WB,
+                                   ACCESS_OK};
     ref.ok = (uint8_t)access_check(c, u, va, size, flags, &t);
     if (ref.ok != ACCESS_OK)
         return ref;

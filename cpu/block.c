@@ -211,7 +211,8 @@ static void fill_uop(struct uop *u, const struct insn *i, unsigned loc, unsigned
  * before it, in others the block's entry compares the sums. */
 static void note_needs(struct builder *b, const struct insn *i, unsigned loc)
 {
-    unsigned dst = block_gr_target(i), fp = block_fp_halves(i);
+    /* alloc checks its target itself, against the frame it makes. */
+    unsigned dst = i->op == OP_alloc ? 0 : block_gr_target(i), fp = block_fp_halves(i);
 
     if (b->variant & BLK_CHECKED) {
         if (dst >= 32 || fp) {

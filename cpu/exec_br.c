@@ -81,7 +81,8 @@ static void do_call(struct cpu *c, const struct uop *u)
 {
     c->br[u->r1] = return_address(c, u);
     save_pfs(c);
-    rse_call(c);
+    if (!rse_call_quick(c))
+        rse_call(c);
     c->mode = c->nat_seen;
     if (unlikely(c->hints_set))
         dahr_call(c);
@@ -146,6 +147,9 @@ static const struct uop *do_ret(struct cpu *c, const struct uop *u)
     uint64_t pfs = c->pfs, to = c->br[u->r2] & ~15ull;
 
     c->ec = pfs >> PFS_EC_SHIFT & 0x3f;
+    if (likely(pfs >> PFS_PPL_SHIFT <= cpu_cpl(c) && !c->hints_set &&
+               rse_return_quick(c, pfs & 0x3fffffffffull)))
+        return uop_goto(c, u, to);
     rse_return(c, pfs & 0x3fffffffffull, CFM_SOL(pfs));
     if (unlikely(c->hints_set))
         dahr_return(c);

@@ -294,6 +294,7 @@ UOP_BODY(insert)
     uint64_t pte = gr_get(c, u->r2, gen), slot = tr ? gr_get(c, u->r3, gen) & 0xff : 0;
     uint64_t va = c->cr[CR_IFA];
     bool changed = false;
+    unsigned ps;
     int r;
 
     if (c->psr & PSR_IC)
@@ -305,6 +306,8 @@ UOP_BODY(insert)
     if (tr && slot >= TLB_TR_COUNT)
         return fault_genex(c, u, GENEX_RESERVED);
     c->tr.psr = c->psr;
+    ps = stlb_purge_size(c, va, c->cr[CR_ITIR] >> 2 & 0x3f,
+                         (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff);
     r = tr ? tlb_insert_tr(c->tlb, side, (unsigned)slot, va, pte, c->cr[CR_ITIR], &c->tr, &changed)
            : tlb_insert_tc(c->tlb, side, va, pte, c->cr[CR_ITIR], &c->tr, &changed);
     if (r == -1 || r == -2)
@@ -315,7 +318,7 @@ UOP_BODY(insert)
         stlb_flush(c);
         block_flush_lookup(c);
     } else if (changed || tr) {
-        stlb_flush_range(c, va, c->cr[CR_ITIR] >> 2 & 0x3f);
+        stlb_flush_range(c, va, ps);
         block_flush_lookup(c);
     } else if (!inst) {
         stlb_flush_range(c, va, MEM_PAGE_SHIFT);
@@ -332,15 +335,17 @@ static void purged(struct cpu *c, uint64_t va, unsigned ps)
 
 void cpu_remote_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid)
 {
+    unsigned gone = stlb_purge_size(c, va, ps, rid);
+
     tlb_purge_tc(c->tlb, va, ps, rid);
-    purged(c, va, ps);
+    purged(c, va, gone);
     alat_clear(c);
 }
 
 UOP_BODY(purge)
 {
     uint64_t va = gr_get(c, u->r3, gen), size = gr_get(c, u->r2, gen);
-    unsigned ps = size >> 2 & 0x3f;
+    unsigned ps = size >> 2 & 0x3f, gone;
     uint32_t rid = (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff;
 
     PRIVILEGED();
@@ -350,6 +355,7 @@ UOP_BODY(purge)
         return fault_genex(c, u, GENEX_RESERVED);
     if (!tlb_va_implemented(va))
         return fault_genex(c, u, GENEX_RESERVED);
+    gone = stlb_purge_size(c, va, ps, rid);
     switch (u->op) {
     case OP_ptr_d:
         tlb_purge_tr(c->tlb, TLB_DATA, va, ps, rid);
@@ -364,7 +370,7 @@ UOP_BODY(purge)
     }
     if (u->op == OP_ptc_ga)
         alat_clear(c);
-    purged(c, va, ps);
+    purged(c, va, gone);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(purge)

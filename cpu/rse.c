@@ -63,7 +63,7 @@ static void rse_recentre(struct cpu *c)
 static void rse_move_base(struct cpu *c, int delta)
 {
     c->bof = (uint32_t)((int)c->bof + delta);
-    if (unlikely(c->bof < 2 * CPU_PHYS_STACKED || c->bof > CPU_STACK_SLOTS - 3 * CPU_PHYS_STACKED))
+    if (unlikely(c->bof < RSE_BASE_MIN || c->bof > RSE_BASE_MAX))
         rse_recentre(c);
 }
 

@@ -29,6 +29,13 @@ void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps)
             drop(&c->stlb->ctx[x][((va >> MEM_PAGE_SHIFT) + n) & (STLB_ENTRIES - 1)]);
 }
 
+unsigned stlb_purge_size(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid)
+{
+    const struct tlb_entry *e = tlb_find(c->tlb, TLB_DATA, va, rid);
+
+    return e && e->ps > ps ? e->ps : ps;
+}
+
 void stlb_flush_regions(struct cpu *c, unsigned mask)
 {
     for (unsigned x = 0; x < STLB_PHYS; x++)

@@ -34,6 +34,9 @@ struct cpu;
 void stlb_flush(struct cpu *c);
 /* Drops the entry for one page in all contexts. */
 void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps);
+/* log2 of the bytes that lose their translation when 2^ps at va are purged or replaced: a larger
+ * page that overlaps goes as a whole. To be asked before. */
+unsigned stlb_purge_size(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);
 /* Drops the virtual entries of regions whose bit is set in mask (region registers changed). */
 void stlb_flush_regions(struct cpu *c, unsigned mask);
 /* No longer lets stores to a physical page pass unseen. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cpu_harness.h"
+#include "../cpu/interp.h"
 
 #define MAX_CODE 65536
 
@@ -15,7 +16,7 @@
 #define TMPL_BBB_STOP 0x17u
 #define NOP_B         (2ull << 37)
 
-/* --- assembling ---------------------------------------------------------------------------- */
+/* --- assembling --- */
 
 static uint64_t text_hash(const char *s)
 {
@@ -135,7 +136,7 @@ uint64_t harness_asm(struct harness *h, uint64_t addr, const char *text)
     return addr + n;
 }
 
-/* --- the machine --------------------------------------------------------------------------- */
+/* --- the machine --- */
 
 static void on_break(void *opaque, struct cpu *c, uint64_t imm)
 {
@@ -233,6 +234,12 @@ void harness_psr(struct harness *h, uint64_t set, uint64_t clear)
 void harness_cpl(struct harness *h, unsigned cpl)
 {
     harness_psr(h, (uint64_t)cpl << PSR_CPL_SHIFT, PSR_CPL);
+}
+
+void harness_cfm(struct harness *h, uint64_t cfm)
+{
+    cpu_set_cfm(h->c, cfm);
+    cpu_update_mode(h->c);
 }
 
 void harness_virtual(struct harness *h, unsigned ar, unsigned pl)

@@ -52,6 +52,8 @@ void harness_goto(struct harness *h, uint64_t ip, unsigned slot);
 /* Sets and clears PSR bits. */
 void harness_psr(struct harness *h, uint64_t set, uint64_t clear);
 void harness_cpl(struct harness *h, unsigned cpl);
+/* Sets CFM (packed); the registers keep their physical places. */
+void harness_cfm(struct harness *h, uint64_t cfm);
 /* Maps all RAM one to one in region 0 (TR 0 of both sides, access rights ar, privilege pl; ar 3 pl
  * 3 allows everything to everybody) and turns translation on (PSR it, dt, rt). */
 void harness_virtual(struct harness *h, unsigned ar, unsigned pl);

@@ -77,7 +77,8 @@ struct event {
 struct program {
     uint64_t seed;
     enum cpu_model model;
-    bool tame; /* no instructions whose effect on instruction fetches needs a serialisation */
+    bool tame;      /* no instructions whose effect on instruction fetches needs a serialisation */
+    unsigned loops; /* percent of branches that go a few bundles back */
     uint32_t ram_size;
     uint64_t slots;
     unsigned event_count;
@@ -215,8 +216,12 @@ static uint64_t random_insn(struct rng *r, const struct program *p, unsigned uni
         slot &= ~0x3full;                       /* p0 */
     if ((row->flags & IF_MEM) && chance(r, 80)) /* the base register: one of r2..r31 */
         slot = (slot & ~(0x7full << 20)) | (uint64_t)(2 + below(r, 30)) << 20;
-    if (is_relative(row) && chance(r, 95))
-        slot = with_displacement(row, slot, (int)below(r, bundles) - (int)at, lslot);
+    if (is_relative(row) && chance(r, 95)) {
+        bool near = chance(r, p->loops);
+        int d = near ? 3 - (int)below(r, 12) : (int)below(r, bundles) - (int)at;
+
+        slot = with_displacement(row, slot, d, lslot);
+    }
     return (slot & ~row->mask) | row->match;
 }
 
@@ -366,6 +371,7 @@ static void make_program(struct program *p, uint64_t seed)
     p->seed = seed;
     p->model = chance(&r, 50) ? CPU_MONTECITO : chance(&r, 70) ? CPU_POULSON : CPU_MADISON;
     p->tame = chance(&r, 70);
+    p->loops = below(&r, 4) * 30;
     p->slots = 50 + below(&r, MAX_SLOTS - 49);
     memset(p->ram, 0, sizeof p->ram);
     put_data(&r, p);
@@ -694,8 +700,6 @@ static const char *broken_nats(const struct cpu *c)
 {
     if (c->nat[0])
         return "NaT of r0";
-    if (c->mode == 0 && c->nat_seen)
-        return "NaT seen in fast mode";
     if (c->nat_seen)
         return NULL;
     for (unsigned k = 0; k < 32; k++)
@@ -931,6 +935,7 @@ static bool check_way(const struct program *p, struct vm *vm, const struct way *
         return fail(p, w->name, "no progress");
     totals.runs++;
     totals.slots += cpu_icount(vm->cpu);
+    cpu_update_mode(vm->cpu); /* as before the next instruction */
     broken = broken_invariant(vm->cpu);
     return broken ? fail(p, w->name, broken) : true;
 }
@@ -949,8 +954,11 @@ static bool check_program(const struct program *p, bool verbose)
     char why[200];
     unsigned other = 1 + (unsigned)(p->seed % (WAYS - 1));
 
-    if (!check_way(p, &vms[0], &ways[0]) || !check_way(p, &vms[1], &ways[other]))
+    if (!check_way(p, &vms[0], &ways[0]) || !check_way(p, &vms[1], &ways[other])) {
+        if (verbose)
+            trace(p, &ways[2], p->slots > 12 ? p->slots - 12 : 0, p->slots);
         return false;
+    }
     if (!comparable(p, &ways[other]))
         return true;
     totals.compared++;
