@@ -41,7 +41,7 @@ static const struct opt run_options[] = {
     {OPT_INITRD, "initrd", 0, "FILE", "initial RAM disk", NULL},
     {OPT_APPEND, "append", 0, "TEXT", "kernel command line", NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
-    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp", NULL},
+    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
     {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},

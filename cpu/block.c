@@ -337,7 +337,7 @@ static void finish(struct builder *b)
 /* Decodes from slot `slot` of the bundle at page offset off. */
 static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned slot)
 {
-    emit(b, block_entry_handler());
+    emit(b, block_entry_handler())->op = OP_ENTRY;
     while (!b->end && off < MEM_PAGE_SIZE) {
         uint64_t w[2];
         struct insn_bundle bd;

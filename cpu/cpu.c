@@ -66,6 +66,7 @@ struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem)
 bool cpu_enable_jit(struct cpu *c)
 {
     c->jit = jit_new();
+    c->jit_hot = JIT_HOT;
     return c->jit != NULL;
 }
 

@@ -286,7 +286,8 @@ struct cpu {
     struct cpu_hooks hooks;
     uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
-    struct jit *jit; /* NULL: interpreter only */
+    struct jit *jit;   /* NULL: interpreter only */
+    int32_t jit_hot;   /* entries after which a block is translated */
     uint64_t code_gen; /* changes when cached virtual code addresses lose their meaning */
     unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
     int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */

@@ -99,9 +99,9 @@ static void next_point(const struct cpu *c, const struct uop *u, uint64_t *ip, u
 /* The entry operation of the block u is in. */
 static const struct block *block_of(const struct uop *u)
 {
-    while (u->fn != block_entry_handler())
+    while (!u->fn || u->op != OP_ENTRY)
         u--;
-    return block_of_entry(u);
+    return u->target ? u->target : block_of_entry(u);
 }
 
 /* For IIPA (SDM 2:3.3.5.6): the bundle of the instruction executed before u. Blocks are straight
@@ -293,7 +293,7 @@ ALWAYS_INLINE void note_entry(struct cpu *c, const struct block *b)
 {
     struct block *w = (struct block *)(uintptr_t)b;
 
-    if (unlikely(c->jit && ++w->hot == JIT_HOT))
+    if (unlikely(c->jit && ++w->hot == c->jit_hot))
         jit_translate(c->jit, c, w);
 }
 

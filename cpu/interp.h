@@ -52,18 +52,22 @@ struct uop {
 #define DENY_FL 1u /* f2..f31 disabled */
 #define DENY_FH 2u /* f32..f127 disabled */
 
+/* In uop.op of a block's entry operation, and of what stands before copies of its operations, which
+ * names the block in target. Link entries, whose bytes there mean something else, have no fn. */
+#define OP_ENTRY OP_COUNT
+
 struct block {
     struct block *hash_next;
     struct block *page_next;
-    uint64_t pa;       /* physical address of the first bundle | first slot */
-    uint32_t variant;  /* BLK_* */
-    uint16_t max_dst;  /* highest stacked GR written, 0 if none */
-    uint8_t uses;      /* DENY_* */
-    uint8_t nslots;    /* instruction slots covered */
-    uint16_t count;    /* of uops */
-    int32_t hot;       /* entries until translation; negative: was tried */
+    uint64_t pa;        /* physical address of the first bundle | first slot */
+    uint32_t variant;   /* BLK_* */
+    uint16_t max_dst;   /* highest stacked GR written, 0 if none */
+    uint8_t uses;       /* DENY_* */
+    uint8_t nslots;     /* instruction slots covered */
+    uint16_t count;     /* of uops */
+    int32_t hot;        /* entries until translation; negative: was tried */
     struct uop *copies; /* operations native code has done by their handlers */
-    struct uop uops[]; /* uops[0] is the entry operation */
+    struct uop uops[];  /* uops[0] is the entry operation */
 };
 
 static inline const struct block *block_of_entry(const struct uop *u)

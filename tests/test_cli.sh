@@ -65,7 +65,7 @@ refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
 refused 'disk comes with' run --disk x
 refused 'net comes with' run --net user
-refused 'comes with the translator' run --cpu jit
+refused 'comes with a later version' run --cpu lockstep
 
 # --- values ---
 for size in 0 1 1M 63M 1T abc -1 1.5G '' 99999999999999999999 512G 67108865; do

@@ -79,7 +79,8 @@ static bool alloc(struct jit_tr *t, const struct uop *u)
         u->r1 >= 32 + sof)
         return false;
     x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(ndirty), (int32_t)(CPU_PHYS_STACKED - sof));
-    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_G));
+    /* unsigned: an incomplete frame counts as too much */
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_A));
     x86_mov_ri(&t->x, RAX, sof | sol << 8 | sor << 16);
     x86_alu_mr(&t->x, X86_MOV, false, JR_CPU, CPU_OFF(cfm), RAX);
     x86_mov_ri(&t->x, RAX, 32 + sof);

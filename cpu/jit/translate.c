@@ -409,7 +409,12 @@ static const struct uop *op_stop(struct cpu *c, const struct uop *u)
 /* A copy of the operation with a stop behind it, kept as long as the block. */
 static const struct uop *place_copy(struct jit_tr *t, const struct uop *u)
 {
-    struct uop *pair = &t->copies[2 * t->copy_count++];
+    struct uop *pair;
+
+    if (t->copied != u) /* the stubs of one operation share a copy */
+        t->copy_count++;
+    t->copied = u;
+    pair = &t->copies[2 * t->copy_count - 1];
 
     pair[0] = *u;
     pair[1] = (struct uop){.fn = op_stop};
@@ -684,9 +689,10 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     t->x = (struct x86){.p = start, .end = start + JIT_BLOCK_ROOM};
     t->c = c;
     t->b = b;
-    t->copies = calloc(b->count, 2 * sizeof *t->copies);
+    t->copies = calloc(2u * b->count + 1, sizeof *t->copies);
     if (!t->copies)
         return false;
+    t->copies[0] = (struct uop){.fn = op_stop, .target = b, .op = OP_ENTRY};
     choose_registers(t);
     t->self_loop = has_self_loop(t);
     t->uses_tlb = has_memory(t);

@@ -41,6 +41,7 @@ struct jit_tr {
     struct x86 x;
     struct uop *copies; /* two for each operation done by its handler */
     unsigned copy_count;
+    const struct uop *copied; /* what the last copy was made of */
     struct cpu *c;
     const struct block *b;
     uint8_t host[128]; /* host register of a guest register, or JIT_NO_REG */
