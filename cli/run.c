@@ -45,7 +45,7 @@ static const struct opt run_options[] = {
     {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
     {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
-    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp", NULL},
+    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
     {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
@@ -106,14 +106,14 @@ static int set_cpus(struct run_args *a, const char *value, char *why, size_t siz
     return 0;
 }
 
-static int set_cpu(const char *value, char *why, size_t size)
+static int set_cpu(struct run_args *a, const char *value, char *why, size_t size)
 {
-    if (strcmp(value, "interp") == 0)
+    a->machine.jit = strcmp(value, "jit") == 0;
+    if (a->machine.jit || strcmp(value, "interp") == 0)
         return 0;
-    if (strcmp(value, "jit") == 0 || strcmp(value, "lockstep") == 0)
-        return bad(why, size, "--cpu", value,
-                   "comes with the translator, which this version does not have yet");
-    return bad(why, size, "--cpu", value, "the choice is interp");
+    if (strcmp(value, "lockstep") == 0)
+        return bad(why, size, "--cpu", value, "comes with a later version of the translator");
+    return bad(why, size, "--cpu", value, "the choice is interp or jit");
 }
 
 static int set_model(struct run_args *a, const char *value, char *why, size_t size)
@@ -258,7 +258,7 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
     case OPT_CPUS:
         return set_cpus(a, v, why, size);
     case OPT_CPU:
-        return set_cpu(v, why, size);
+        return set_cpu(a, v, why, size);
     case OPT_CPU_MODEL:
         return set_model(a, v, why, size);
     case OPT_MACHINE:

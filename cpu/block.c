@@ -7,6 +7,7 @@
 #include <string.h>
 #include "block.h"
 #include "interp.h"
+#include "jit.h"
 
 #define PAGE_BUCKETS 4096u
 #define JUMP_ENTRIES 1024u
@@ -92,6 +93,7 @@ static void page_free(struct codepage *p)
     for (unsigned k = 0; k < BUNDLES; k++)
         for (struct block *b = p->entry[k], *next; b; b = next) {
             next = b->page_next;
+            free(b->copies);
             free(b);
         }
     free(p);
@@ -123,7 +125,9 @@ void block_collect(struct cpu *c)
 {
     struct blockcache *bc = c->blocks;
 
-    if (bc->bytes > CACHE_LIMIT) {
+    if (bc->bytes > CACHE_LIMIT || (c->jit && jit_full(c->jit))) {
+        if (c->jit)
+            jit_reset(c->jit);
         for (unsigned k = 0; k < PAGE_BUCKETS; k++)
             while (bc->bucket[k])
                 page_kill(bc, &bc->bucket[k]);
@@ -199,7 +203,7 @@ static void fill_uop(struct uop *u, const struct insn *i, unsigned loc, unsigned
     u->sub = i->sub;
     u->sf = i->sf;
     u->pos = i->pos;
-    u->len = i->len;
+    u->len = insn_rows[i->row].flags & IF_MEM ? i->inc : i->len;
     u->rest = (uint8_t)slot_no; /* made relative to the end when the block is complete */
 }
 
@@ -333,7 +337,7 @@ static void finish(struct builder *b)
 /* Decodes from slot `slot` of the bundle at page offset off. */
 static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned slot)
 {
-    emit(b, block_entry_handler());
+    emit(b, block_entry_handler())->op = OP_ENTRY;
     while (!b->end && off < MEM_PAGE_SIZE) {
         uint64_t w[2];
         struct insn_bundle bd;
@@ -380,6 +384,9 @@ static struct block *make_block(struct cpu *c, struct codepage *p, uint64_t pa, 
     blk->max_dst = (uint16_t)b.max_dst;
     blk->uses = b.uses;
     blk->nslots = (uint8_t)b.slots;
+    blk->count = (uint16_t)b.n;
+    blk->hot = 0;
+    blk->copies = NULL;
     memcpy(blk->uops, b.out, b.n * sizeof(struct uop));
     p->bytes += size;
     c->blocks->bytes += size;

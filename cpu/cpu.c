@@ -5,6 +5,7 @@
 #include "alat.h"
 #include "dahr.h"
 #include "interp.h"
+#include "jit.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -62,12 +63,20 @@ struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem)
     return c;
 }
 
+bool cpu_enable_jit(struct cpu *c)
+{
+    c->jit = jit_new();
+    c->jit_hot = JIT_HOT;
+    return c->jit != NULL;
+}
+
 void cpu_free(struct cpu *c)
 {
     if (!c)
         return;
     tlb_free(c->tlb);
     blockcache_free(c->blocks);
+    jit_free(c->jit);
     free(c->dahs);
     free(c->stlb);
     free(c);

@@ -286,6 +286,8 @@ struct cpu {
     struct cpu_hooks hooks;
     uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
+    struct jit *jit;   /* NULL: interpreter only */
+    int32_t jit_hot;   /* entries after which a block is translated */
     uint64_t code_gen; /* changes when cached virtual code addresses lose their meaning */
     unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
     int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */
@@ -306,6 +308,9 @@ void cpu_free(struct cpu *c);
 void cpu_reset(struct cpu *c);
 void cpu_set_hooks(struct cpu *c, const struct cpu_hooks *hooks);
 void cpu_set_firmware_range(struct cpu *c, uint64_t lo, uint64_t hi);
+
+/* Translates hot code from now on. false: the host refuses executable memory. */
+bool cpu_enable_jit(struct cpu *c);
 
 /* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
 uint64_t cpu_run(struct cpu *c, uint64_t max_slots);

@@ -21,6 +21,11 @@ static const struct uop *go_on(struct cpu *c, const struct uop *u)
     return uop_goto(c, u, uop_ip(c, u) + 16);
 }
 
+const struct uop *jit_take_branch(struct cpu *c, const struct uop *u)
+{
+    return uop_goto_linked(c, u, target(c, u));
+}
+
 static const struct uop *skip_link(struct cpu *c, const struct uop *u)
 {
     return uop_run(c, u + 2);

@@ -4,6 +4,7 @@
 #include "block.h"
 #include "debug.h"
 #include "interrupt.h"
+#include "jit.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -98,9 +99,9 @@ static void next_point(const struct cpu *c, const struct uop *u, uint64_t *ip, u
 /* The entry operation of the block u is in. */
 static const struct block *block_of(const struct uop *u)
 {
-    while (u->fn != block_entry_handler())
+    while (!u->fn || u->op != OP_ENTRY)
         u--;
-    return block_of_entry(u);
+    return u->target ? u->target : block_of_entry(u);
 }
 
 /* For IIPA (SDM 2:3.3.5.6): the bundle of the instruction executed before u. Blocks are straight
@@ -287,6 +288,15 @@ static const struct uop *enter_checked(struct cpu *c, const struct block *b)
     return uop_run(c, checked->uops);
 }
 
+/* Counts entries of blocks worth translating. */
+ALWAYS_INLINE void note_entry(struct cpu *c, const struct block *b)
+{
+    struct block *w = (struct block *)(uintptr_t)b;
+
+    if (unlikely(c->jit && ++w->hot == c->jit_hot))
+        jit_translate(c->jit, c, w);
+}
+
 static const struct uop *op_entry(struct cpu *c, const struct uop *u)
 {
     const struct block *b = block_of_entry(u);
@@ -299,6 +309,7 @@ static const struct uop *op_entry(struct cpu *c, const struct uop *u)
     if (unlikely(b->max_dst >= c->frame_top || (b->uses & c->deny)))
         return enter_checked(c, b);
     c->budget -= b->nslots;
+    note_entry(c, b);
     return uop_next(c, u);
 }
 
@@ -379,6 +390,10 @@ uop_fn *block_check_handler(bool gen)
 
 static void run_from(struct cpu *c, const struct uop *u)
 {
+    if (c->jit) {
+        jit_run(c->jit, c, u);
+        return;
+    }
 #ifdef KITTSON_TRAMPOLINE
     while (u)
         u = u->fn(c, u);

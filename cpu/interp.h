@@ -52,15 +52,22 @@ struct uop {
 #define DENY_FL 1u /* f2..f31 disabled */
 #define DENY_FH 2u /* f32..f127 disabled */
 
+/* In uop.op of a block's entry operation, and of what stands before copies of its operations, which
+ * names the block in target. Link entries, whose bytes there mean something else, have no fn. */
+#define OP_ENTRY OP_COUNT
+
 struct block {
     struct block *hash_next;
     struct block *page_next;
-    uint64_t pa;       /* physical address of the first bundle | first slot */
-    uint32_t variant;  /* BLK_* */
-    uint16_t max_dst;  /* highest stacked GR written, 0 if none */
-    uint8_t uses;      /* DENY_* */
-    uint8_t nslots;    /* instruction slots covered */
-    struct uop uops[]; /* uops[0] is the entry operation */
+    uint64_t pa;        /* physical address of the first bundle | first slot */
+    uint32_t variant;   /* BLK_* */
+    uint16_t max_dst;   /* highest stacked GR written, 0 if none */
+    uint8_t uses;       /* DENY_* */
+    uint8_t nslots;     /* instruction slots covered */
+    uint16_t count;     /* of uops */
+    int32_t hot;        /* entries until translation; negative: was tried */
+    struct uop *copies; /* operations native code has done by their handlers */
+    struct uop uops[];  /* uops[0] is the entry operation */
 };
 
 static inline const struct block *block_of_entry(const struct uop *u)
@@ -257,6 +264,9 @@ struct uop_pair {
 };
 #define UOP_PAIR(op, name)     [op] = {name##_fast, name##_gen}
 #define UOP_PAIR_GEN(op, name) [op] = {name##_gen, name##_gen}
+
+/* A conditional branch that is taken. */
+const struct uop *jit_take_branch(struct cpu *c, const struct uop *u);
 
 /* --- blocks --- */
 

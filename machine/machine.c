@@ -114,6 +114,8 @@ static int add_cpus(struct machine *m)
         cpu_set_hooks(m->cpu[i], &hooks);
         m->cpu[i]->deterministic = m->config.deterministic;
         m->cpu[i]->itc_hz = HPVM_ITC_HZ;
+        if (m->config.jit && !cpu_enable_jit(m->cpu[i]))
+            log_warn("the host refuses executable memory: running without the translator");
     }
     mem_set_code_hook(m->mem, on_code_changed, m);
     return 0;

@@ -40,6 +40,7 @@ struct machine_config {
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;
+    bool jit;           /* translate hot code */
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
 };

@@ -11,6 +11,7 @@
  *   random_programs [-v] [COUNT [FIRST_SEED]]
  */
 #include "interp.h"
+#include "jit.h"
 #include "rse.h"
 
 #include <inttypes.h>
@@ -386,6 +387,7 @@ static void make_program(struct program *p, uint64_t seed)
 struct vm {
     struct mem *mem;
     struct cpu *cpu;
+    struct jit *jit; /* NULL where the host refuses executable memory */
     uint8_t *ram;
     uint32_t ram_size;
     bool code_written; /* the program changed instructions it had executed */
@@ -420,6 +422,8 @@ static void vm_free(struct vm *vm)
 {
     if (!vm->mem)
         return;
+    vm->cpu->jit = NULL;
+    jit_free(vm->jit);
     cpu_free(vm->cpu);
     mem_free(vm->mem);
     memset(vm, 0, sizeof *vm);
@@ -434,6 +438,7 @@ static void vm_new(struct vm *vm, enum cpu_model model, uint32_t ram_size)
     vm->cpu = cpu_new(0, model, vm->mem);
     if (!vm->cpu)
         abort();
+    vm->jit = jit_new();
     vm->ram_size = ram_size;
     vm->ram = mem_ram(vm->mem, 0, ram_size);
     mem_set_code_hook(vm->mem, code_written, vm);
@@ -629,12 +634,14 @@ struct way {
     const char *name;
     unsigned piece; /* slots per call of cpu_run; 0: as many as possible */
     bool general;   /* never the fast handlers */
+    bool native;    /* translated at the second entry */
 };
 
 static const struct way ways[] = {
-    {"in one go", 0, false},       {"again", 0, false},
-    {"one by one", 1, false},      {"in pieces of 300", 300, false},
-    {"general handlers", 0, true}, {"general, one by one", 1, true},
+    {"in one go", 0, false, false},       {"again", 0, false, false},
+    {"one by one", 1, false, false},      {"in pieces of 300", 300, false, false},
+    {"general handlers", 0, true, false}, {"general, one by one", 1, true, false},
+    {"translated", 0, false, true},       {"translated, in pieces of 300", 300, false, true},
 };
 #define WAYS (sizeof ways / sizeof *ways)
 
@@ -660,6 +667,8 @@ static bool run_program(struct vm *vm, const struct program *p, const struct way
 
     load_program(vm, p);
     c->always_gen = w->general;
+    c->jit = w->native ? vm->jit : NULL;
+    c->jit_hot = 2;
     if (w->general) {
         c->nat_seen = true;
         cpu_update_mode(c);

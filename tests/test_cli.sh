@@ -64,7 +64,7 @@ refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
 refused 'net comes with' run --net user
-refused 'comes with the translator' run --cpu jit
+refused 'comes with a later version' run --cpu lockstep
 
 # --- values ---
 for size in 0 1 1M 63M 1T abc -1 1.5G '' 99999999999999999999 512G 67108865; do

@@ -1,0 +1,30 @@
+/* The translator's state, shared by cpu/jit/ only. */
+#ifndef KITTSON_CPU_JIT_JIT_IMPL_H
+#define KITTSON_CPU_JIT_JIT_IMPL_H
+
+#include "arena.h"
+#include "translate.h"
+
+#define JIT_BLOCK_ROOM 65536u /* more than any one block becomes */
+
+struct jit {
+    struct arena arena;
+    struct jit_tr tr; /* the translation in progress */
+    uint64_t resets, blocks;
+};
+
+/* Branches done by the interpreter's handler as the last thing in the block. */
+bool jit_exit_op(unsigned op);
+/* Operations whose handler may be called from native code. */
+bool jit_callable(unsigned op);
+/* Whether the handler is the operation's own, not the one of an illegal form. */
+static inline bool jit_handler_known(const struct uop *u)
+{
+    return u->fn != exec_illegal_handler();
+}
+static inline bool jit_last(const struct block *b, const struct uop *u)
+{
+    return u - b->uops >= b->count - 1;
+}
+
+#endif

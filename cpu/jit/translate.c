@@ -1,0 +1,729 @@
+/* From a block of pre-decoded operations to native code.
+ *
+ * Operations without an emitter of their own are done by calling the interpreter's handler on a
+ * copy of the operation followed by one that returns; those that may leave the block end the
+ * native part: the interpreter takes over in the middle of the block. Precise faults need no
+ * tables: before anything that can fault is called, all guest state is in memory.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "access.h"
+#include "block.h"
+#include "jit_impl.h"
+
+static const uint8_t pool[] = {RBX, R12, R8, R9, R10, R11, RSI, RDI};
+#define POOL_SIZE (sizeof pool)
+
+/* Registers a C function may change, as a bit set. */
+#define CALLER_SAVED (1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 | 1u << R10 | 1u << R11)
+
+/* --- guest registers --- */
+
+static void gr_address(unsigned n, unsigned *base, int32_t *disp)
+{
+    *base = n < 32 ? JR_CPU : JR_FRAME;
+    *disp = n < 32 ? CPU_OFF(gr) + (int32_t)n * 8 : (int32_t)n * 8;
+}
+
+static void gr_load(struct jit_tr *t, unsigned n, unsigned reg)
+{
+    unsigned base;
+    int32_t disp;
+
+    gr_address(n, &base, &disp);
+    x86_load(&t->x, reg, base, disp);
+}
+
+static void gr_store(struct jit_tr *t, unsigned n, unsigned reg)
+{
+    unsigned base;
+    int32_t disp;
+
+    gr_address(n, &base, &disp);
+    x86_store(&t->x, base, disp, reg);
+}
+
+unsigned jit_src(struct jit_tr *t, unsigned n, unsigned scratch)
+{
+    if (n != 0 && t->host[n] != JIT_NO_REG)
+        return t->host[n];
+    jit_src_into(t, n, scratch);
+    return scratch;
+}
+
+void jit_src_into(struct jit_tr *t, unsigned n, unsigned reg)
+{
+    if (n == 0)
+        x86_mov_ri(&t->x, reg, 0);
+    else if (t->host[n] != JIT_NO_REG)
+        x86_mov_rr(&t->x, reg, t->host[n]);
+    else
+        gr_load(t, n, reg);
+}
+
+unsigned jit_dst(struct jit_tr *t, unsigned n, unsigned scratch)
+{
+    return t->host[n] != JIT_NO_REG ? t->host[n] : scratch;
+}
+
+void jit_put(struct jit_tr *t, unsigned n, unsigned reg)
+{
+    if (t->host[n] == JIT_NO_REG) {
+        gr_store(t, n, reg);
+        return;
+    }
+    x86_mov_rr(&t->x, t->host[n], reg);
+    t->live.dirty[n >> 6] |= 1ull << (n & 63);
+}
+
+/* --- predicates --- */
+
+int jit_known(const struct jit_tr *t, unsigned p)
+{
+    if (p == 0)
+        return 1;
+    return t->known >> p & 1 ? (int)(t->known_val >> p & 1) : -1;
+}
+
+void jit_set_known(struct jit_tr *t, unsigned p, bool value)
+{
+    uint64_t bit = 1ull << p;
+
+    if (p == 0)
+        return;
+    t->known |= bit;
+    t->known_val = (t->known_val & ~bit) | (value ? bit : 0);
+    t->live.pending |= bit;
+    t->live.values = (t->live.values & ~bit) | (value ? bit : 0);
+}
+
+void jit_forget(struct jit_tr *t, unsigned p)
+{
+    uint64_t bit = 1ull << p;
+
+    if (t->live.pending & bit) {
+        x86_bit_ri(&t->x, t->live.values & bit ? X86_BTS : X86_BTR, JR_PR, p);
+        t->live.pending &= ~bit;
+        t->live.pr_dirty = true;
+    }
+    t->known &= ~bit;
+}
+
+/* Makes a register hold the predicates with the pending ones; rcx is used. */
+static void merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned reg)
+{
+    uint64_t clear = l->pending & ~l->values, set = l->pending & l->values;
+
+    if (clear) {
+        if (__builtin_popcountll(clear) == 1) {
+            x86_bit_ri(&t->x, X86_BTR, reg, (unsigned)__builtin_ctzll(clear));
+        } else {
+            x86_mov_ri(&t->x, RCX, ~clear);
+            x86_alu_rr(&t->x, X86_AND, true, reg, RCX);
+        }
+    }
+    if (set) {
+        if (__builtin_popcountll(set) == 1) {
+            x86_bit_ri(&t->x, X86_BTS, reg, (unsigned)__builtin_ctzll(set));
+        } else {
+            x86_mov_ri(&t->x, RCX, set);
+            x86_alu_rr(&t->x, X86_OR, true, reg, RCX);
+        }
+    }
+}
+
+static void flush_pending(struct jit_tr *t)
+{
+    if (!t->live.pending)
+        return;
+    merge_pending(t, &t->live, JR_PR);
+    t->live.pending = 0;
+    t->live.pr_dirty = true;
+}
+
+/* --- writing back and reloading --- */
+
+static void write_back_live(struct jit_tr *t, const struct jit_live *l)
+{
+    for (unsigned n = 1; n < 128; n++)
+        if (l->dirty[n >> 6] >> (n & 63) & 1)
+            gr_store(t, n, t->host[n]);
+    if (l->pending) {
+        x86_mov_rr(&t->x, RAX, JR_PR);
+        merge_pending(t, l, RAX);
+        x86_store(&t->x, JR_CPU, CPU_OFF(pr), RAX);
+    } else if (l->pr_dirty) {
+        x86_store(&t->x, JR_CPU, CPU_OFF(pr), JR_PR);
+    }
+}
+
+static void load_context(struct jit_tr *t)
+{
+    x86_load(&t->x, JR_FRAME, JR_CPU, CPU_OFF(gr_base) + 8);
+    if (t->uses_tlb) {
+        x86_load(&t->x, JR_TLB, JR_CPU, CPU_OFF(stlb));
+        x86_load(&t->x, JR_TLB, JR_TLB, (int32_t)offsetof(struct softtlb, data));
+    }
+    x86_load(&t->x, JR_PR, JR_CPU, CPU_OFF(pr));
+}
+
+/* Reloads the guest registers that live in any of the host registers of the set. */
+static void reload(struct jit_tr *t, unsigned set)
+{
+    for (unsigned n = 1; n < 128; n++)
+        if (t->host[n] != JIT_NO_REG && (set >> t->host[n] & 1))
+            gr_load(t, n, t->host[n]);
+}
+
+/* --- calls and ways out --- */
+
+void jit_call_c(struct jit_tr *t, const void *fn)
+{
+    x86_mov_ri_keep_flags(&t->x, RAX, (uint64_t)(uintptr_t)fn);
+    x86_alu_ri(&t->x, X86_SUB, true, RSP, 8);
+    x86_call_reg(&t->x, RAX);
+    x86_lea(&t->x, RSP, RSP, 8);
+}
+
+/* Dirty ones are stored where the guest's register lives anyway; all are loaded from there again.
+ */
+void jit_save_around(struct jit_tr *t, bool before)
+{
+    for (unsigned n = 1; n < 128; n++) {
+        if (t->host[n] == JIT_NO_REG || !(CALLER_SAVED >> t->host[n] & 1))
+            continue;
+        if (!before)
+            gr_load(t, n, t->host[n]);
+        else if (t->live.dirty[n >> 6] >> (n & 63) & 1)
+            gr_store(t, n, t->host[n]);
+    }
+}
+
+/* Continues at the operation in rsi. */
+static void enter_rsi(struct jit_tr *t)
+{
+#ifdef KITTSON_TRAMPOLINE
+    x86_mov_rr(&t->x, RAX, RSI);
+    x86_ret(&t->x);
+#else
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_jmp_mem(&t->x, RSI, (int32_t)offsetof(struct uop, fn));
+#endif
+}
+
+/* Leaves through a C function of the handler's kind. */
+static void leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn)
+{
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)u);
+    x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)fn);
+    x86_jmp_reg(&t->x, RAX);
+}
+
+static void return_null(struct jit_tr *t)
+{
+    x86_mov_ri(&t->x, RAX, 0);
+    x86_ret(&t->x);
+}
+
+struct jit_stub *jit_add_stub(struct jit_tr *t, enum jit_stub_kind kind, const struct uop *u,
+                              uint8_t *from)
+{
+    struct jit_stub *s = &t->stub[t->stubs];
+
+    if (t->stubs == JIT_MAX_STUBS - 1)
+        t->failed = true;
+    else
+        t->stubs++;
+    *s = (struct jit_stub){.from = from, .u = u, .live = t->live, .kind = (uint8_t)kind};
+    return s;
+}
+
+/* The block's operation in guest memory order; also of copies: what the handler needs is in it. */
+static uint64_t branch_offset(const struct uop *u)
+{
+    return (uint64_t)(u->loc & 0xff0) + (uint64_t)u->imm;
+}
+
+static bool is_tail(const struct uop *u)
+{
+    return u->fn == block_tail_handler(false);
+}
+
+/* Offset in the page of where a branch or the tail goes; 4096 and more: another page. */
+static uint64_t target_offset(const struct uop *u)
+{
+    return is_tail(u) ? (uint64_t)u->imm : branch_offset(u);
+}
+
+static bool goes_to_self(const struct jit_tr *t, const struct uop *u)
+{
+    return target_offset(u) == (t->b->pa & 0xff0) && (t->b->pa & 3) == 0 && !is_tail(u);
+}
+
+static void give_back(struct jit_tr *t, unsigned slots)
+{
+    if (slots)
+        x86_alu_mi(&t->x, X86_ADD, true, JR_CPU, CPU_OFF(budget), (int32_t)slots);
+}
+
+/* IIPA for the first instruction of the next block (SDM 2:3.3.5.6); uses rdx. */
+static void note_branch(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RDX, JR_CPU, CPU_OFF(page_va));
+    if (u->loc & 0xff0)
+        x86_alu_ri(&t->x, X86_ADD, true, RDX, u->loc & 0xff0);
+    x86_store(&t->x, JR_CPU, CPU_OFF(iipa), RDX);
+}
+
+static bool first_may_fault(const struct jit_tr *t)
+{
+    return !jit_int_emitters[t->b->uops[1].op];
+}
+
+/* Around the loop: registers stay where they are. */
+static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+{
+    uint8_t *j;
+
+    if (l->pending)
+        merge_pending(t, l, JR_PR);
+    if (first_may_fault(t))
+        note_branch(t, u);
+    give_back(t, u->rest);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, t->loop_head);
+}
+
+/* A taken branch, or the tail: to the linked block directly, else through the handler. */
+static void branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+{
+    uint8_t *slow;
+
+    if (t->self_loop && goes_to_self(t, u)) {
+        loop_back(t, u, l);
+        return;
+    }
+    write_back_live(t, l);
+    if (target_offset(u) < MEM_PAGE_SIZE) {
+        x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)(u + 1));
+        x86_alu_mi(&t->x, X86_CMP, true, RAX, (int32_t)offsetof(struct uop, gen), -1);
+        slow = x86_jcc(&t->x, CC_NE);
+        note_branch(t, u);
+        give_back(t, u->rest);
+        x86_load(&t->x, RSI, RAX, (int32_t)offsetof(struct uop, target));
+        x86_alu_ri(&t->x, X86_ADD, true, RSI, (int32_t)offsetof(struct block, uops));
+        enter_rsi(t);
+        x86_bind_here(&t->x, slow);
+    }
+    leave_through(t, u, is_tail(u) ? u->fn : jit_take_branch);
+}
+
+/* --- memory stubs --- */
+
+static void emit_load_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *ok, *j;
+
+    x86_mov_rr(&t->x, RDX, s->va);
+    write_back_live(t, &s->live); /* uses rax and rcx */
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)s->u);
+    x86_mov_ri(&t->x, RCX, s->size);
+    x86_mov_ri(&t->x, R8, AF_READ);
+    jit_call_c(t, access_load_slow);
+    x86_test_rr(&t->x, true, RDX, RDX);
+    ok = x86_jcc(&t->x, CC_NE);
+    return_null(t);
+    x86_bind_here(&t->x, ok);
+    reload(t, CALLER_SAVED);
+    x86_mov_rr(&t->x, s->reg, RAX);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, s->back);
+}
+
+static void emit_store_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *ok, *j;
+
+    x86_push(&t->x, s->va);
+    write_back_live(t, &s->live);
+    jit_src_into(t, s->reg, R8);
+    x86_pop(&t->x, RDX);
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)s->u);
+    x86_mov_ri(&t->x, RCX, s->size);
+    x86_mov_ri(&t->x, R9, AF_WRITE);
+    jit_call_c(t, access_store_slow);
+    x86_test_rr(&t->x, false, RAX, RAX);
+    ok = x86_jcc(&t->x, CC_NE);
+    return_null(t);
+    x86_bind_here(&t->x, ok);
+    reload(t, CALLER_SAVED);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, s->back);
+}
+
+static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
+
+/* The whole operation by its handler, back behind its native form. */
+static void emit_handler_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *j;
+
+    call_copy(t, s->u, &s->live);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, s->back);
+}
+
+static void emit_stubs(struct jit_tr *t)
+{
+    for (unsigned k = 0; k < t->stubs; k++) {
+        struct jit_stub *s = &t->stub[k];
+
+        x86_bind_here(&t->x, s->from);
+        switch (s->kind) {
+        case STUB_LOAD:
+            emit_load_stub(t, s);
+            break;
+        case STUB_STORE:
+            emit_store_stub(t, s);
+            break;
+        case STUB_HANDLER:
+            emit_handler_stub(t, s);
+            break;
+        default:
+            branch_out(t, s->u, &s->live);
+        }
+    }
+}
+
+/* --- operations through the interpreter --- */
+
+static const struct uop *op_stop(struct cpu *c, const struct uop *u)
+{
+    (void)c;
+    return u;
+}
+
+/* A copy of the operation with a stop behind it, kept as long as the block. */
+static const struct uop *place_copy(struct jit_tr *t, const struct uop *u)
+{
+    struct uop *pair;
+
+    if (t->copied != u) /* the stubs of one operation share a copy */
+        t->copy_count++;
+    t->copied = u;
+    pair = &t->copies[2 * t->copy_count - 1];
+
+    pair[0] = *u;
+    pair[1] = (struct uop){.fn = op_stop};
+    return pair;
+}
+
+/* Calls the handler with all guest state in memory, and reads it again. JR_PR gets the pending
+ * predicates. */
+static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+{
+    const struct uop *copy = place_copy(t, u);
+    uint8_t *ok;
+
+    write_back_live(t, l);
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)copy);
+    jit_call_c(t, u->fn);
+    x86_test_rr(&t->x, true, RAX, RAX);
+    ok = x86_jcc(&t->x, CC_NE);
+    return_null(t);
+    x86_bind_here(&t->x, ok);
+    load_context(t);
+    reload(t, ~0u);
+}
+
+static void call_handler(struct jit_tr *t, const struct uop *u)
+{
+    flush_pending(t);
+    call_copy(t, u, &t->live);
+    t->live.dirty[0] = t->live.dirty[1] = 0;
+    t->live.pr_dirty = false;
+    t->known = 0;
+}
+
+/* The interpreter continues in the middle of the block. */
+static void bail(struct jit_tr *t, const struct uop *u)
+{
+    write_back_live(t, &t->live);
+    leave_through(t, u, u->fn);
+}
+
+/* --- branches --- */
+
+static void emit_branch(struct jit_tr *t, const struct uop *u)
+{
+    int known = jit_known(t, u->qp);
+
+    if (known == 0)
+        return;
+    if (known == 1) {
+        struct jit_live l = t->live;
+
+        branch_out(t, u, &l);
+        return;
+    }
+    x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+    /* On the taken path the predicate is known, but it is in JR_PR already. */
+    jit_add_stub(t, STUB_BRANCH, u, x86_jcc(&t->x, CC_B));
+    t->known |= 1ull << u->qp;
+    t->known_val &= ~(1ull << u->qp);
+}
+
+static void emit_cloop(struct jit_tr *t, const struct uop *u)
+{
+    uint8_t *done;
+
+    x86_alu_mi(&t->x, X86_CMP, true, JR_CPU, CPU_OFF(lc), 0);
+    done = x86_jcc(&t->x, CC_E);
+    x86_alu_mi(&t->x, X86_SUB, true, JR_CPU, CPU_OFF(lc), 1);
+    {
+        struct jit_live l = t->live;
+
+        branch_out(t, u, &l);
+    }
+    x86_bind_here(&t->x, done);
+}
+
+/* Branches the interpreter's handler takes: calls, returns, indirect ones. */
+static void emit_exit_op(struct jit_tr *t, const struct uop *u)
+{
+    int known = jit_known(t, u->qp);
+    uint8_t *skip = NULL;
+
+    if (known == 0)
+        return;
+    if (known < 0) {
+        x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+        skip = x86_jcc(&t->x, CC_AE);
+    }
+    write_back_live(t, &t->live);
+    leave_through(t, u, u->fn);
+    if (skip)
+        x86_bind_here(&t->x, skip);
+}
+
+/* --- choosing registers --- */
+
+static void count_uses(const struct jit_tr *t, unsigned uses[128])
+{
+    const struct uop *u = &t->b->uops[1];
+
+    for (; !is_tail(u); u++) {
+        if (jit_emitter(u->op)) {
+            uses[u->r1]++;
+            uses[u->r2]++;
+            uses[u->r3]++;
+        }
+        if (block_has_link(u->op))
+            u++;
+        if (jit_last(t->b, u))
+            break;
+    }
+}
+
+static void choose_registers(struct jit_tr *t)
+{
+    unsigned uses[128] = {0};
+
+    memset(t->host, JIT_NO_REG, sizeof t->host);
+    count_uses(t, uses);
+    uses[0] = 0;
+    for (unsigned k = 0; k < POOL_SIZE; k++) {
+        unsigned best = 0;
+
+        for (unsigned n = 1; n < 128; n++)
+            if (uses[n] > uses[best])
+                best = n;
+        if (uses[best] < 2)
+            break;
+        t->host[best] = pool[k];
+        uses[best] = 0;
+    }
+}
+
+static bool has_self_loop(const struct jit_tr *t)
+{
+    const struct uop *u = &t->b->uops[1];
+
+    for (; !is_tail(u); u++) {
+        if (block_has_link(u->op)) {
+            if ((u->op == OP_br_cond || u->op == OP_br_cloop) && goes_to_self(t, u))
+                return true;
+            u++;
+        }
+        if (jit_last(t->b, u))
+            break;
+    }
+    return false;
+}
+
+static bool has_memory(const struct jit_tr *t)
+{
+    const struct uop *u = &t->b->uops[1];
+
+    for (; !is_tail(u); u++) {
+        if (jit_mem_emitters[u->op] || jit_fp_uses_tlb(u->op))
+            return true;
+        if (block_has_link(u->op))
+            u++;
+        if (jit_last(t->b, u))
+            break;
+    }
+    return false;
+}
+
+/* --- the block --- */
+
+/* Everything the interpreter's entry operation checks; it decides what happens otherwise. */
+static void emit_entry(struct jit_tr *t, uint8_t *slow[3])
+{
+    const struct block *b = t->b;
+
+    x86_mov_rr(&t->x, JR_CPU, RDI);
+    slow[0] = slow[1] = NULL;
+    if (b->max_dst) {
+        x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(frame_top), b->max_dst);
+        slow[0] = x86_jcc(&t->x, CC_BE);
+    }
+    if (b->uses) {
+        x86_test_mi(&t->x, JR_CPU, CPU_OFF(deny), b->uses);
+        slow[1] = x86_jcc(&t->x, CC_NE);
+    }
+    load_context(t);
+    reload(t, ~0u);
+    t->loop_head = t->x.p;
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(budget));
+    x86_alu_rm(&t->x, X86_CMP, true, RAX, JR_CPU, CPU_OFF(reserve));
+    slow[2] = x86_jcc(&t->x, CC_L);
+    x86_alu_ri(&t->x, X86_SUB, true, RAX, b->nslots);
+    x86_store(&t->x, JR_CPU, CPU_OFF(budget), RAX);
+}
+
+static void written_registers(const struct jit_tr *t, uint64_t set[2])
+{
+    for (unsigned n = 1; n < 128; n++)
+        if (t->host[n] != JIT_NO_REG)
+            set[n >> 6] |= 1ull << (n & 63);
+}
+
+/* One operation; false when nothing behind it is reached natively. */
+static bool emit_op(struct jit_tr *t, const struct uop *u)
+{
+    jit_emit_fn *fn = jit_emitter(u->op);
+    int known = jit_known(t, u->qp);
+
+    switch (u->op) {
+    case OP_br_cond:
+    case OP_brl_cond:
+        emit_branch(t, u);
+        return known != 1;
+    case OP_br_cloop:
+        if (uop_slot(u) != 2)
+            break;
+        emit_cloop(t, u);
+        return true;
+    default:
+        break;
+    }
+    if (jit_exit_op(u->op)) {
+        emit_exit_op(t, u);
+        return known != 1;
+    }
+    if (fn && jit_handler_known(u) && fn(t, u))
+        return true;
+    if (jit_callable(u->op)) {
+        call_handler(t, u);
+        return true;
+    }
+    bail(t, u);
+    return false;
+}
+
+static void emit_body(struct jit_tr *t)
+{
+    const struct uop *u = &t->b->uops[1];
+
+    for (;; u++) {
+        if (is_tail(u)) {
+            struct jit_live l = t->live;
+
+            branch_out(t, u, &l);
+            return;
+        }
+        if (!emit_op(t, u))
+            return;
+        if (block_has_link(u->op))
+            u++;
+        if (jit_last(t->b, u))
+            return;
+    }
+}
+
+static void install(struct jit *j, struct jit_tr *t, struct block *b, const uint8_t *start)
+{
+    size_t at = (size_t)(start - j->arena.rw);
+
+    j->arena.used = ((size_t)(t->x.p - j->arena.rw) + 31) & ~(size_t)31;
+    b->copies = t->copies;
+    b->uops[0].fn = (uop_fn *)(uintptr_t)(j->arena.rx + at);
+    j->blocks++;
+}
+
+static bool begin(struct jit *j, struct cpu *c, struct block *b)
+{
+    struct jit_tr *t = &j->tr;
+    uint8_t *start = j->arena.rw + j->arena.used;
+
+    b->hot = INT32_MIN; /* whatever becomes of it, once */
+    if (jit_full(j) || (b->variant & (BLK_GEN | BLK_CHECKED | BLK_STEP)))
+        return false;
+    memset(t, 0, sizeof *t);
+    t->x = (struct x86){.p = start, .end = start + JIT_BLOCK_ROOM};
+    t->c = c;
+    t->b = b;
+    t->copies = calloc(2u * b->count + 1, sizeof *t->copies);
+    if (!t->copies)
+        return false;
+    t->copies[0] = (struct uop){.fn = op_stop, .target = b, .op = OP_ENTRY};
+    choose_registers(t);
+    t->self_loop = has_self_loop(t);
+    t->uses_tlb = has_memory(t);
+    return true;
+}
+
+void jit_translate(struct jit *j, struct cpu *c, struct block *b)
+{
+    struct jit_tr *t = &j->tr;
+    uint8_t *start, *slow[3];
+    struct jit_live at_head;
+
+    if (!begin(j, c, b))
+        return;
+    start = t->x.p;
+    emit_entry(t, slow);
+    if (t->self_loop) {
+        written_registers(t, t->live.dirty);
+        t->live.pr_dirty = true;
+    }
+    at_head = t->live;
+    emit_body(t);
+    emit_stubs(t);
+    x86_bind_here(&t->x, slow[2]);
+    write_back_live(t, &at_head);
+    for (unsigned k = 0; k < 2; k++)
+        if (slow[k])
+            x86_bind_here(&t->x, slow[k]);
+    leave_through(t, &b->uops[0], block_entry_handler());
+    if (t->x.full || t->failed)
+        free(t->copies);
+    else
+        install(j, t, b, start);
+}

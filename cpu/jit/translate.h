@@ -1,0 +1,103 @@
+/* One translation in progress: what the emitters of operations share.
+ *
+ * Registers of native code: r15 the CPU, r14 the frame (GR n >= 32 is [r14 + 8n]), r13 the soft TLB
+ * entries of the running context, rbp the predicates, rax rcx rdx scratch; the others hold general
+ * registers of the guest, the same ones in the whole block. NaT bits do not exist here: only fast
+ * blocks are translated.
+ */
+#ifndef KITTSON_CPU_JIT_TRANSLATE_H
+#define KITTSON_CPU_JIT_TRANSLATE_H
+
+#include <stddef.h>
+#include "jit.h"
+#include "x86.h"
+
+#define JR_CPU     R15
+#define JR_FRAME   R14
+#define JR_TLB     R13
+#define JR_PR      RBP
+#define JIT_NO_REG 0xff
+
+#define JIT_MAX_STUBS 512
+
+/* What is only in host registers at a point: to be stored before anything else looks. */
+struct jit_live {
+    uint64_t dirty[2];        /* guest registers newer in the host register than in memory */
+    uint64_t pending, values; /* predicates known to have these values but not in JR_PR */
+    bool pr_dirty;            /* JR_PR is newer than memory */
+};
+
+enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE, STUB_HANDLER };
+
+/* Cold code behind the block: reached by the jump at `from`, may come back to `back`. */
+struct jit_stub {
+    uint8_t *from, *back;
+    const struct uop *u;
+    struct jit_live live;
+    uint8_t kind, size, va, reg; /* reg: host register loaded, or guest register stored */
+};
+
+struct jit_tr {
+    struct x86 x;
+    struct uop *copies; /* two for each operation done by its handler */
+    unsigned copy_count;
+    const struct uop *copied; /* what the last copy was made of */
+    struct cpu *c;
+    const struct block *b;
+    uint8_t host[128]; /* host register of a guest register, or JIT_NO_REG */
+    struct jit_live live;
+    uint64_t known, known_val; /* predicates whose value is known here */
+    uint8_t *loop_head;
+    bool self_loop, uses_tlb;
+    struct jit_stub stub[JIT_MAX_STUBS];
+    unsigned stubs;
+    bool failed;
+};
+
+/* Emits native code for one operation, or returns false to have the handler called. */
+typedef bool jit_emit_fn(struct jit_tr *t, const struct uop *u);
+extern jit_emit_fn *const jit_int_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_mem_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_reg_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_fp_emitters[OP_COUNT];
+
+static inline jit_emit_fn *jit_emitter(unsigned op)
+{
+    if (jit_int_emitters[op])
+        return jit_int_emitters[op];
+    if (jit_mem_emitters[op])
+        return jit_mem_emitters[op];
+    return jit_reg_emitters[op] ? jit_reg_emitters[op] : jit_fp_emitters[op];
+}
+
+/* Emits `body` so that it happens only when the qualifying predicate is true. */
+bool jit_guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body);
+/* A call of a C function with the stack aligned; rax holds its address. */
+void jit_call_c(struct jit_tr *t, const void *fn);
+/* Keeps guest registers in host registers that a call may change: before it, and after. */
+void jit_save_around(struct jit_tr *t, bool before);
+bool jit_fp_uses_tlb(unsigned op);
+/* Memory operand look-up shared by integer and FP accesses: rax the entry's offset, flags. */
+void jit_lookup(struct jit_tr *t, unsigned va, unsigned size, int8_t tag);
+void jit_add_to_base(struct jit_tr *t, const struct uop *u, unsigned va);
+
+/* The host register holding GR n: its own, or scratch after loading it there. */
+unsigned jit_src(struct jit_tr *t, unsigned n, unsigned scratch);
+/* Copies GR n into a scratch register. */
+void jit_src_into(struct jit_tr *t, unsigned n, unsigned reg);
+/* The register to compute GR n in, and the end of that. */
+unsigned jit_dst(struct jit_tr *t, unsigned n, unsigned scratch);
+void jit_put(struct jit_tr *t, unsigned n, unsigned reg);
+
+struct jit_stub *jit_add_stub(struct jit_tr *t, enum jit_stub_kind kind, const struct uop *u,
+                              uint8_t *from);
+/* Whether a predicate is known here: 1, 0, or -1. */
+int jit_known(const struct jit_tr *t, unsigned p);
+/* Says what a predicate is from here on without writing it. */
+void jit_set_known(struct jit_tr *t, unsigned p, bool value);
+/* The predicate is about to be written at run time. */
+void jit_forget(struct jit_tr *t, unsigned p);
+
+#define CPU_OFF(field) ((int32_t)offsetof(struct cpu, field))
+
+#endif
