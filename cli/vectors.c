@@ -107,8 +107,7 @@ struct runner {
     unsigned long ops[OP_COUNT];
 };
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 /* A whole line without its newline, growing *line. false at the end of the file. */
 static bool read_line(gzFile f, char **line, size_t *room)
@@ -301,8 +300,7 @@ static bool parse_case(struct vec_case *v, char *line)
     return parse_columns(v);
 }
 
-/* --- the machine -------------------------------------------------------------------------------
- */
+/* --- the machine --- */
 
 static bool machine_new(struct runner *r)
 {
@@ -403,8 +401,7 @@ static void collect_fault(const struct cpu *c, struct vec_fault *f)
     f->value[F_IHA] = c->cr[CR_IHA];
 }
 
-/* --- comparing ---------------------------------------------------------------------------------
- */
+/* --- comparing --- */
 
 struct report {
     char text[4096];
@@ -542,8 +539,7 @@ static void run_case(struct runner *r, const struct vec_case *v, struct report *
     compare_mem(p, &v->want, &got);
 }
 
-/* --- results -----------------------------------------------------------------------------------
- */
+/* --- results --- */
 
 static struct family *find_family(struct runner *r, const char *name)
 {
@@ -719,8 +715,7 @@ static int print_ops(const struct runner *r)
     return CLI_OK;
 }
 
-/* --- exceptions --------------------------------------------------------------------------------
- */
+/* --- exceptions --- */
 
 static bool add_exception(struct runner *r, const char *line)
 {
@@ -763,8 +758,7 @@ static int read_exceptions(struct runner *r, const char *path)
     return ok ? CLI_OK : CLI_USAGE;
 }
 
-/* --- command line ------------------------------------------------------------------------------
- */
+/* --- command line --- */
 
 #define DEFAULT_EXCEPTIONS "tests/vectors-exceptions.tsv"
 #define MAX_FILES          64
