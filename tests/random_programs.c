@@ -40,8 +40,7 @@
      PSR_SI | PSR_DB | PSR_LP | PSR_TB | PSR_RT | PSR_CPL | PSR_IS | PSR_MC | PSR_IT | PSR_ID |    \
      PSR_DA | PSR_DD | PSR_SS | PSR_RI | PSR_ED | PSR_BN | PSR_IA | PSR_VM)
 
-/* --- random numbers ----------------------------------------------------------------------------
- */
+/* --- random numbers --- */
 
 struct rng {
     uint64_t s;
@@ -67,8 +66,7 @@ static bool chance(struct rng *r, unsigned percent)
     return below(r, 100) < percent;
 }
 
-/* --- the program -------------------------------------------------------------------------------
- */
+/* --- the program --- */
 
 struct event {
     uint64_t at; /* slots after the start */
@@ -381,8 +379,7 @@ static void make_program(struct program *p, uint64_t seed)
     make_events(&r, p);
 }
 
-/* --- the machine -------------------------------------------------------------------------------
- */
+/* --- the machine --- */
 
 struct vm {
     struct mem *mem;
@@ -444,8 +441,7 @@ static void vm_new(struct vm *vm, enum cpu_model model, uint32_t ram_size)
     mem_set_code_hook(vm->mem, code_written, vm);
 }
 
-/* --- the initial state -------------------------------------------------------------------------
- */
+/* --- the initial state --- */
 
 static struct fpreg fp_value(struct rng *r)
 {
@@ -626,8 +622,7 @@ static void load_program(struct vm *vm, const struct program *p)
     vm->device = p->seed;
 }
 
-/* --- running -----------------------------------------------------------------------------------
- */
+/* --- running --- */
 
 /* The ways to run a program. */
 struct way {
@@ -681,8 +676,7 @@ static bool run_program(struct vm *vm, const struct program *p, const struct way
     return run_until(c, slots, w->piece);
 }
 
-/* --- invariants --------------------------------------------------------------------------------
- */
+/* --- invariants --- */
 
 static const char *broken_frame(const struct cpu *c)
 {
@@ -753,8 +747,7 @@ static const char *broken_invariant(const struct cpu *c)
     return what ? what : broken_nats(c);
 }
 
-/* --- comparing ---------------------------------------------------------------------------------
- */
+/* --- comparing --- */
 
 struct field {
     const char *name;
@@ -861,8 +854,7 @@ static bool same(const struct vm *a, const struct vm *b, char *why, size_t size)
            same_memory(a, b, why, size);
 }
 
-/* --- one seed ----------------------------------------------------------------------------------
- */
+/* --- one seed --- */
 
 struct totals {
     uint64_t programs, runs, slots, compared;

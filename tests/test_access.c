@@ -40,8 +40,7 @@ static uint64_t isr_without_ei(const struct harness *h)
     return h->c->cr[CR_ISR] & ~(3ull << ISR_EI_SHIFT);
 }
 
-/* --- byte order --------------------------------------------------------------------------------
- */
+/* --- byte order --- */
 
 static const uint8_t pattern[16] = {0x01, 0x12, 0x23, 0x34, 0x45, 0x56, 0x67, 0x78,
                                     0x3f, 0x9a, 0xab, 0xbc, 0xcd, 0xde, 0xef, 0xf0};
@@ -162,8 +161,7 @@ START_TEST(big_endian_stores)
 }
 END_TEST
 
-/* --- alignment ---------------------------------------------------------------------------------
- */
+/* --- alignment --- */
 
 static const struct {
     const char *text;
@@ -310,8 +308,7 @@ START_TEST(pair_targets)
 }
 END_TEST
 
-/* --- addresses and attributes ------------------------------------------------------------------
- */
+/* --- addresses and attributes --- */
 
 /* 2:4.3.2, 2:4.1.10: unimplemented physical address bits. Nothing at an address: reads as ones. */
 START_TEST(odd_addresses)
@@ -448,8 +445,7 @@ START_TEST(attributes)
 }
 END_TEST
 
-/* --- translations that change ------------------------------------------------------------------
- */
+/* --- translations that change --- */
 
 /* Runs `first` (which must end), then `then`; the second is in the same PSR but for what it does.
  */

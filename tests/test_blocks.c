@@ -220,8 +220,7 @@ START_TEST(data_beside_code)
 }
 END_TEST
 
-/* --- translations of code ----------------------------------------------------------------------
- */
+/* --- translations of code --- */
 
 static struct harness *start_virtual(int mode)
 {
@@ -373,8 +372,7 @@ START_TEST(reset)
 }
 END_TEST
 
-/* --- entries -----------------------------------------------------------------------------------
- */
+/* --- entries --- */
 
 /* 2:3.3.2, 3:rfi: PSR.ri starts in the middle of a bundle; a fault there reports the slot. */
 START_TEST(entry_slots)

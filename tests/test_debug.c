@@ -41,7 +41,7 @@ static void ibr(unsigned pair, uint64_t addr, uint64_t ctl)
     c->ibr[2 * pair + 1] = ctl;
 }
 
-/* --- data ---------------------------------------------------------------------------------- */
+/* --- data --- */
 
 #define NONE HARNESS_END
 
@@ -189,7 +189,7 @@ START_TEST(rse_frame)
 }
 END_TEST
 
-/* --- instructions -------------------------------------------------------------------------- */
+/* --- instructions --- */
 
 static const char three[] = "{ .mmi\n add r4=1,r4\n add r4=1,r4\n add r4=1,r4 }\n"
                             "{ .mmi\n add r4=1,r4\n add r4=1,r4\n add r4=1,r4 }\n"
@@ -253,7 +253,7 @@ START_TEST(inst_disable)
 }
 END_TEST
 
-/* --- bits that last for one instruction (3.3.2) --------------------------------------------- */
+/* --- bits that last for one instruction (3.3.2) --- */
 
 /* dd and da disable the faults of one instruction only. */
 START_TEST(data_disable)

@@ -35,7 +35,7 @@ static void delivered(int got, int vector, uint64_t iip, unsigned ri, unsigned e
     ck_assert_uint_eq(c->cr[CR_IFS], 0);
 }
 
-/* --- delivery ------------------------------------------------------------------------------ */
+/* --- delivery --- */
 
 /* 3:break, 8.3 Break Instruction vector. */
 START_TEST(break_fault)
@@ -182,7 +182,7 @@ START_TEST(nested_tlb)
 }
 END_TEST
 
-/* --- which registers each vector sets (8.3) ------------------------------------------------- */
+/* --- which registers each vector sets (8.3) --- */
 
 static const struct {
     const char *text;
@@ -281,7 +281,7 @@ START_TEST(bundle_registers)
 }
 END_TEST
 
-/* --- priorities (5.6, table 5-6) ------------------------------------------------------------ */
+/* --- priorities (5.6, table 5-6) --- */
 
 static const struct {
     const char *text;
@@ -382,7 +382,7 @@ START_TEST(priority_of_classes)
 }
 END_TEST
 
-/* --- traps (5.5.3, 8.3) --------------------------------------------------------------------- */
+/* --- traps (5.5.3, 8.3) --- */
 
 #define TB 4u
 #define LP 2u
@@ -573,7 +573,7 @@ START_TEST(trap_before_frame)
 }
 END_TEST
 
-/* --- rfi ------------------------------------------------------------------------------------ */
+/* --- rfi --- */
 
 /* 3:rfi: IPSR.is on a processor without the IA-32 instruction set. */
 START_TEST(rfi_to_ia32)
@@ -626,7 +626,7 @@ START_TEST(every_slot)
 }
 END_TEST
 
-/* --- models --------------------------------------------------------------------------------- */
+/* --- models --- */
 
 static const struct {
     const char *text;

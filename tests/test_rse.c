@@ -52,7 +52,7 @@ static void return_to(struct harness *h)
     h->c->br[6] = TARGET;
 }
 
-/* --- frames ---------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 /* The function calls itself r32 times. Each level keeps a value, and a NaT in every fourth, in its
  * locals and counts in r20 what it finds changed afterwards, in r21 the calls. */
@@ -190,8 +190,7 @@ START_TEST(bad_pfs)
 }
 END_TEST
 
-/* --- backing store images ----------------------------------------------------------------------
- */
+/* --- backing store images --- */
 
 static bool pattern_nat(unsigned k)
 {
@@ -398,8 +397,7 @@ START_TEST(big_endian)
 }
 END_TEST
 
-/* --- faults of mandatory stores and loads ------------------------------------------------------
- */
+/* --- faults of mandatory stores and loads --- */
 
 /* A harness whose backing store is virtual, no page of it mapped, with `dirty` registers. */
 static struct harness *start_virtual(int mode, unsigned dirty, uint64_t bs)
@@ -649,8 +647,7 @@ START_TEST(physical_rse)
 }
 END_TEST
 
-/* --- returns -----------------------------------------------------------------------------------
- */
+/* --- returns --- */
 
 /* 3:rfi, 3:cover: every sof and sol come back. */
 START_TEST(cover_and_rfi)
@@ -713,8 +710,7 @@ START_TEST(demotion)
 }
 END_TEST
 
-/* --- interruptions in rotating loops -----------------------------------------------------------
- */
+/* --- interruptions in rotating loops --- */
 
 #define LOOP_TEXT                                                                                  \
     "alloc r2=ar.pfs,0,24,0,24\n mov ar.lc=30\n mov ar.ec=5\n mov pr.rot=1<<16\n mov r10=0\n"      \
@@ -772,8 +768,7 @@ START_TEST(interrupted_loop)
 }
 END_TEST
 
-/* --- hostile values ----------------------------------------------------------------------------
- */
+/* --- hostile values --- */
 
 static uint64_t rnd(uint64_t *s)
 {

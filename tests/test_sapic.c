@@ -40,7 +40,7 @@ static void tpr(uint64_t v)
     ck_assert_int_eq(harness_exec(h, "mov cr.tpr=r3"), HARNESS_END);
 }
 
-/* --- IVR, EOI, TPR (5.8.3) ------------------------------------------------------------------ */
+/* --- IVR, EOI, TPR (5.8.3) --- */
 
 /* 5.8.3.2: spurious when nothing is pending; each read takes the highest one into service. */
 START_TEST(ivr_order)
@@ -139,7 +139,7 @@ START_TEST(request_registers)
 }
 END_TEST
 
-/* --- when interrupts are taken (5.8.3, 3.3.2 psr.i) ------------------------------------------ */
+/* --- when interrupts are taken (5.8.3, 3.3.2 psr.i) --- */
 
 static const struct {
     const char *text;
@@ -239,7 +239,7 @@ START_TEST(init)
 }
 END_TEST
 
-/* --- interval timer (3.3.4.2, 3.3.4.3) -------------------------------------------------------- */
+/* --- interval timer (3.3.4.2, 3.3.4.3) --- */
 
 static const char loop[] = "1: { .mib\n add r4=1,r4\n nop.i 0\n br.sptk 1b }";
 
@@ -296,8 +296,7 @@ START_TEST(itc_written)
 }
 END_TEST
 
-/* --- performance monitors (7.2) ----------------------------------------------------------------
- */
+/* --- performance monitors (7.2) --- */
 
 #define PMC(event, flags) ((uint64_t)(event) << 8 | (flags))
 #define OI                0x20

@@ -28,8 +28,7 @@ static void poke(struct harness *h, uint64_t pa, uint64_t v)
     ck_assert(mem_write(h->m, pa, 8, v));
 }
 
-/* --- NaT bits ----------------------------------------------------------------------------------
- */
+/* --- NaT bits --- */
 
 /* How r14 becomes a NaT. */
 static const char *const sources[] = {
@@ -370,8 +369,7 @@ START_TEST(banks_and_recovery)
 }
 END_TEST
 
-/* --- deferral ----------------------------------------------------------------------------------
- */
+/* --- deferral --- */
 
 enum condition {
     C_NONE,
@@ -556,8 +554,7 @@ START_TEST(uncacheable_loads)
 }
 END_TEST
 
-/* --- ALAT --------------------------------------------------------------------------------------
- */
+/* --- ALAT --- */
 
 /* Whether r14's entry survives `text` (1: recovery was entered). r15: its address. */
 #define SURVIVES(ld, text)                                                                         \

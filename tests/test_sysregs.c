@@ -34,7 +34,7 @@ static void genex(int got, unsigned code)
     ck_assert_uint_eq(c->cr[CR_ISR] & 0xff, code);
 }
 
-/* --- control registers (3.3.3, 3.3.4, 3.3.5, 5.8.3; 3:mov cr) -------------------------------- */
+/* --- control registers (3.3.3, 3.3.4, 3.3.5, 5.8.3; 3:mov cr) --- */
 
 /* All 128 numbers, at the encodings of mov cr (M32, M33): exists, read-only, interruption register.
  */
@@ -163,7 +163,7 @@ START_TEST(cr_values)
 }
 END_TEST
 
-/* --- indirect files (3:mov indirect) --------------------------------------------------------- */
+/* --- indirect files (3:mov indirect) --- */
 
 static const struct {
     const char *text;
@@ -240,7 +240,7 @@ START_TEST(unique_keys)
 }
 END_TEST
 
-/* --- insertions (4.1.1; 3:itc, itr) ----------------------------------------------------------- */
+/* --- insertions (4.1.1; 3:itc, itr) --- */
 
 #define VA 0x2000000000010000ull
 
@@ -303,8 +303,7 @@ START_TEST(overlap)
 }
 END_TEST
 
-/* --- PSR (3.3.2; 3:ssm, rsm, sum, rum, mov psr) ------------------------------------------------
- */
+/* --- PSR (3.3.2; 3:ssm, rsm, sum, rum, mov psr) --- */
 
 START_TEST(psr_bits)
 {
@@ -382,8 +381,7 @@ START_TEST(epc)
 }
 END_TEST
 
-/* --- application registers (1:3.1.8) ------------------------------------------------------------
- */
+/* --- application registers (1:3.1.8) --- */
 
 START_TEST(ruc)
 {
@@ -400,8 +398,7 @@ START_TEST(ruc)
 }
 END_TEST
 
-/* --- data access hints (SDM rev 2.3, Poulson) ----------------------------------------------------
- */
+/* --- data access hints (SDM rev 2.3, Poulson) --- */
 
 START_TEST(hints)
 {
