@@ -81,7 +81,7 @@ int fs_root(struct fs *fs, struct fs_file **out);
  * FS_ATTR_DIRECTORY a directory is made. */
 int fs_open(struct fs_file *from, const uint16_t *path, unsigned mode, uint32_t attributes,
             struct fs_file **out);
-/* Writes what is pending of the file's entry (size, times). Frees f whatever it returns. */
+/* Nothing is pending then: entries are kept up to date. Frees f whatever it returns. */
 int fs_close(struct fs_file *f);
 /* Removes the file or empty directory and frees f whatever it returns. */
 int fs_delete(struct fs_file *f);
@@ -130,8 +130,12 @@ struct fs_ops {
     /* The entry at *cursor, which moves behind it: 1 with `out` (a zeroed scratch node of
      * node_size: id and info are set), 0 at the end. Cursors start at 0. */
     int (*next)(struct fs_node *dir, uint64_t *cursor, struct fs_node *out);
+    /* Whether a node has this as a second name; NULL: none has. */
+    bool (*alias)(const struct fs_node *n, const uint16_t *name);
+    /* Inside info.size. */
     int (*read)(struct fs_node *n, uint64_t offset, void *buf, size_t len);
-    /* NULL in read-only drivers: the calls below. */
+    /* The calls below may be NULL in read-only drivers. They keep info and id up to date. write
+     * starts at most at the end of the file; rename is only called when the name is free. */
     int (*write)(struct fs_node *n, uint64_t offset, const void *buf, size_t len, size_t *done);
     int (*create)(struct fs_node *dir, const uint16_t *name, uint32_t attr, struct fs_node *out);
     int (*remove)(struct fs_node *n);
