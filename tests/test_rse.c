@@ -17,9 +17,21 @@
 #define CFM(f, l) ((uint64_t)(f) | (uint64_t)(l) << 7)
 #define MODES     2 /* runs of each test: blocks, single steps */
 
-static struct harness *start(int mode)
+/* The suite runs twice: interpreted, and with every block translated when first entered. */
+static bool translated;
+
+static struct harness *new_cpu(void)
 {
     struct harness *h = harness_new(CPU_MONTECITO);
+
+    if (translated && cpu_enable_jit(h->c))
+        h->c->jit_hot = 1;
+    return h;
+}
+
+static struct harness *start(int mode)
+{
+    struct harness *h = new_cpu();
 
     h->stepwise = mode == 1;
     return h;
@@ -853,7 +865,7 @@ START_TEST(incomplete_frame_misused)
 }
 END_TEST
 
-int main(void)
+static int run_suite(void)
 {
     Suite *s = suite_create("rse");
     TCase *t = tcase_create("rse");
@@ -886,5 +898,14 @@ int main(void)
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
+    return failed;
+}
+
+int main(void)
+{
+    int failed = run_suite();
+
+    translated = true;
+    failed += run_suite();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

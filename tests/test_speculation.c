@@ -15,6 +15,18 @@
 #define CODE_VA     0x4000000000000000ull /* region 2 */
 #define TARGET      (HARNESS_CODE + 0x800)
 
+/* The suite runs twice: interpreted, and with every block translated when first entered. */
+static bool translated;
+
+static struct harness *new_cpu(void)
+{
+    struct harness *h = harness_new(CPU_MONTECITO);
+
+    if (translated && cpu_enable_jit(h->c))
+        h->c->jit_hot = 1;
+    return h;
+}
+
 static uint64_t word(struct harness *h, uint64_t pa)
 {
     uint64_t v = 0;
@@ -204,7 +216,7 @@ static const struct {
 /* r15: data, r9: an address that defers, r8: 8 (a NaT for one source), f6: NaTVal. */
 static struct harness *nat_start(unsigned source)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
     struct cpu *c = h->c;
 
     cpu_set_cfm(c, 4);
@@ -303,7 +315,7 @@ END_TEST
 /* 3:st8.spill, 3:ld8.fill: the UNAT bit is the one of address bits 8:3. */
 START_TEST(spill_and_fill)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
     struct cpu *c = h->c;
 
     for (unsigned k = 0; k < 64; k++) {
@@ -330,7 +342,7 @@ END_TEST
 /* A call out of a rotated loop runs in the mode of its time, not in that of the first call. */
 START_TEST(calls_from_rotated_code)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
 
     cpu_set_gr(h->c, 9, BAD_ADDRESS);
     ck_assert_int_eq(harness_exec(h, "alloc r2=ar.pfs,0,16,0,8\n mov ar.lc=1\n mov ar.ec=1\n"
@@ -353,7 +365,7 @@ END_TEST
 /* NaT bits belong to banks (2:3.3.7); and fast handlers come back when no NaT is left. */
 START_TEST(banks_and_recovery)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
 
     h->stepwise = _i;
     cpu_set_gr(h->c, 9, BAD_ADDRESS);
@@ -409,7 +421,7 @@ static const struct {
 /* Code in region 2 whose page says whether there is recovery code, data in region 1. */
 static struct harness *deferral_start(enum condition k, bool ed, uint64_t dcr)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
     struct cpu *c = h->c;
 
     c->tr.rr[1] = 5 << 8 | 12 << 2;
@@ -522,7 +534,7 @@ static void device_write(void *opaque, uint64_t offset, uint64_t value, unsigned
  * effects: NaT, or zero and no ALAT entry. Check loads do. */
 START_TEST(uncacheable_loads)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
     struct cpu *c = h->c;
     struct fpreg f;
 
@@ -576,7 +588,7 @@ START_TEST(overlapping_stores)
     };
     unsigned ls = (unsigned)_i / 4, ss = (unsigned)_i % 4;
     int l = 1 << ls, s = 1 << ss;
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
 
     for (int at = -16; at <= 16; at++) {
         uint64_t a = HARNESS_DATA + 0xff8 + (uint64_t)(8 - l); /* up to a page's end */
@@ -633,7 +645,7 @@ START_TEST(invalidation)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = harness_new(CPU_MONTECITO);
+        struct harness *h = new_cpu();
 
         h->stepwise = _i;
         cpu_set_gr(h->c, 15, HARNESS_DATA);
@@ -649,7 +661,7 @@ END_TEST
 /* The RSE's stores, DMA, other processors. */
 START_TEST(invalidation_by_others)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
 
     cpu_set_gr(h->c, 15, HARNESS_BSP + 8);
     cpu_set_cfm(h->c, 4);
@@ -670,7 +682,7 @@ END_TEST
 /* 3:ld: what a check load gives on a hit and on a miss; the base update happens either way. */
 START_TEST(check_loads)
 {
-    struct harness *h = harness_new(CPU_MONTECITO);
+    struct harness *h = new_cpu();
     struct cpu *c = h->c;
     struct fpreg f;
 
@@ -745,7 +757,7 @@ START_TEST(physical_registers)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = harness_new(CPU_MONTECITO);
+        struct harness *h = new_cpu();
 
         h->stepwise = _i;
         cpu_set_gr(h->c, 15, HARNESS_DATA);
@@ -758,7 +770,7 @@ START_TEST(physical_registers)
 }
 END_TEST
 
-int main(void)
+static int run_suite(void)
 {
     Suite *s = suite_create("speculation");
     TCase *t = tcase_create("speculation");
@@ -782,5 +794,14 @@ int main(void)
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
+    return failed;
+}
+
+int main(void)
+{
+    int failed = run_suite();
+
+    translated = true;
+    failed += run_suite();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
