@@ -2,11 +2,11 @@
 # Compares `kittson disasm` with GNU objdump, line for line: on pseudo-random bundles and on all code
 # of a Linux kernel. Differences must be listed in tests/objdump-exceptions.txt.
 #
-# usage: objdump_compare.sh [BUNDLES [SEED]]   (default 400000 bundles, seed 2; CI uses 2000000)
+# usage: objdump_compare.sh [BUNDLES [SEED]]   (default: KITTSON_BUNDLES or 2000000 bundles, seed 2)
 # Environment: KITTSON (program), KITTSON_SOURCE (tree), KITTSON_SHARED (for guests/vmlinux.gz).
 set -eu
 
-count=${1:-400000}
+count=${1:-${KITTSON_BUNDLES:-2000000}}
 seed=${2:-2}
 source=${KITTSON_SOURCE:-$(cd "$(dirname "$0")/.." && pwd)}
 kittson=${KITTSON:-$source/build/bin/kittson}
