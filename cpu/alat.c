@@ -1,4 +1,5 @@
-/* The ALAT: a small fully associative table, oldest entry replaced first. */
+/* The ALAT: a small table with one place for each register, which registers share by hash: a newer
+ * entry pushes an older one out. */
 #include "alat.h"
 
 unsigned alat_gr(const struct cpu *c, unsigned n)
@@ -9,70 +10,83 @@ unsigned alat_gr(const struct cpu *c, unsigned n)
     return n >= 16 && !(c->psr & PSR_BN) ? ALAT_BANK0 | n : n;
 }
 
-static int alat_find(const struct cpu *c, unsigned reg)
+static unsigned place(unsigned reg)
 {
-    if (c->alat_used == 0)
-        return -1;
-    for (int k = 0; k < CPU_ALAT_SIZE; k++)
-        if (c->alat[k].valid && c->alat[k].reg == reg)
-            return k;
-    return -1;
+    return (reg ^ reg >> 5 ^ reg >> 14) % CPU_ALAT_SIZE;
 }
 
-static void alat_drop(struct cpu *c, int k)
+static struct alat_entry *alat_find(struct cpu *c, unsigned reg)
 {
-    c->alat[k].valid = false;
-    c->alat_used--;
+    struct alat_entry *e = &c->alat[place(reg)];
+
+    return e->valid && e->reg == reg ? e : NULL;
+}
+
+static void alat_drop(struct cpu *c, struct alat_entry *e)
+{
+    e->valid = false;
+    if (--c->alat_used == 0)
+        c->alat_granules = 0;
 }
 
 void alat_remove(struct cpu *c, unsigned reg)
 {
-    int k = alat_find(c, reg);
+    struct alat_entry *e = alat_find(c, reg);
 
-    if (k >= 0)
-        alat_drop(c, k);
+    if (e)
+        alat_drop(c, e);
+}
+
+/* Bits for the 8-byte granules of an access, by address modulo 512. */
+static uint64_t granules(uint64_t pa, unsigned size)
+{
+    uint64_t bits = 0;
+
+    for (uint64_t g = pa >> 3; g <= (pa + size - 1) >> 3; g++)
+        bits |= 1ull << (g & 63);
+    return bits;
 }
 
 void alat_insert(struct cpu *c, unsigned reg, uint64_t pa, unsigned size)
 {
-    int k = alat_find(c, reg);
+    struct alat_entry *e = &c->alat[place(reg)];
 
-    if (k < 0) {
-        k = (int)c->alat_next;
-        c->alat_next = (c->alat_next + 1) % CPU_ALAT_SIZE;
-        if (!c->alat[k].valid)
-            c->alat_used++;
-    }
-    c->alat[k] = (struct alat_entry){.pa = pa, .reg = reg, .size = (uint8_t)size, .valid = true};
+    if (!e->valid)
+        c->alat_used++;
+    *e = (struct alat_entry){.pa = pa, .reg = reg, .size = (uint8_t)size, .valid = true};
+    c->alat_granules |= granules(pa, size);
 }
 
-bool alat_hit(const struct cpu *c, unsigned reg, uint64_t pa, unsigned size)
+bool alat_hit(struct cpu *c, unsigned reg, uint64_t pa, unsigned size)
 {
-    int k = alat_find(c, reg);
+    const struct alat_entry *e = alat_find(c, reg);
 
-    return k >= 0 && c->alat[k].pa == pa && c->alat[k].size == size;
+    return e && e->pa == pa && e->size == size;
 }
 
-bool alat_has(const struct cpu *c, unsigned reg)
+bool alat_has(struct cpu *c, unsigned reg)
 {
-    return alat_find(c, reg) >= 0;
+    return alat_find(c, reg) != NULL;
 }
 
 void alat_clear(struct cpu *c)
 {
+    if (c->alat_used == 0)
+        return;
     for (int k = 0; k < CPU_ALAT_SIZE; k++)
         c->alat[k].valid = false;
     c->alat_used = 0;
+    c->alat_granules = 0;
 }
 
 void alat_store(struct cpu *c, uint64_t pa, unsigned size)
 {
-    if (c->alat_used == 0)
+    if (!(c->alat_granules & granules(pa, size)))
         return;
     for (int k = 0; k < CPU_ALAT_SIZE; k++) {
-        const struct alat_entry *e = &c->alat[k];
+        struct alat_entry *e = &c->alat[k];
 
         if (e->valid && e->pa < pa + size && pa < e->pa + e->size)
-            alat_drop(c, k);
+            alat_drop(c, e);
     }
 }

@@ -22,8 +22,8 @@ static inline unsigned alat_fr(unsigned n)
 
 void alat_insert(struct cpu *c, unsigned reg, uint64_t pa, unsigned size);
 /* Whether the register has an entry for this address and size. */
-bool alat_hit(const struct cpu *c, unsigned reg, uint64_t pa, unsigned size);
-bool alat_has(const struct cpu *c, unsigned reg);
+bool alat_hit(struct cpu *c, unsigned reg, uint64_t pa, unsigned size);
+bool alat_has(struct cpu *c, unsigned reg);
 void alat_remove(struct cpu *c, unsigned reg);
 void alat_clear(struct cpu *c);
 /* A store by this or another agent. */

@@ -261,7 +261,8 @@ struct cpu {
     uint64_t cpuid[8];
     uint64_t ar_ia32[8]; /* fcr eflag cflg fsr fir fdr: kept, no function */
     struct alat_entry alat[CPU_ALAT_SIZE];
-    uint32_t alat_next, alat_used;
+    uint32_t alat_used;     /* valid entries */
+    uint64_t alat_granules; /* a filter: bit n set if some entry may cover granule n modulo 64 */
     /* --- local SAPIC, cpu/sapic.c --- */
     uint64_t irr[4], isr_bits[4]; /* requested and in service */
     bool init_pending;

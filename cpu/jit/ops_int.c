@@ -466,41 +466,142 @@ static void write_predicates(struct jit_tr *t, const struct uop *u)
     t->live.pr_dirty = true;
 }
 
+static void bit_if(struct jit_tr *t, enum x86_bit op, unsigned p)
+{
+    if (p)
+        x86_bit_ri(&t->x, op, JR_PR, p);
+}
+
+/* and: clears both if the relation is false; or: sets both, or.andcm: sets and clears, if it is
+ * true (SDM 1 table 4-10). */
+static void cmp_typed(struct jit_tr *t, const struct uop *u)
+{
+    enum x86_cc cc = relations[u->op].cc;
+    uint8_t *skip;
+
+    compare(t, u);
+    skip = x86_jcc(&t->x, u->sub == CT_AND ? cc : cc ^ 1);
+    bit_if(t, u->sub == CT_AND ? X86_BTR : X86_BTS, u->p1);
+    bit_if(t, u->sub == CT_OR ? X86_BTS : X86_BTR, u->p2);
+    x86_bind_here(&t->x, skip);
+    t->live.pr_dirty = true;
+}
+
+static bool can_fuse(const struct uop *u)
+{
+    const struct uop *next = u + 1;
+
+    return next->op == OP_br_cond && next->qp && (next->qp == u->p1 || next->qp == u->p2);
+}
+
+/* The predicate is true and both targets are written whatever the relation is. */
+static void cmp_always(struct jit_tr *t, const struct uop *u)
+{
+    if (can_fuse(u)) {
+        fuse_branch(t, u, u + 1);
+        return;
+    }
+    overwrite(t, u->p1);
+    overwrite(t, u->p2);
+    write_predicates(t, u);
+}
+
+/* The predicate is known only at run time. */
+static void cmp_guarded(struct jit_tr *t, const struct uop *u)
+{
+    uint8_t *skip;
+
+    jit_forget(t, u->p1);
+    jit_forget(t, u->p2);
+    if (u->sub == CT_UNC) {
+        x86_mov_rr(&t->x, RAX, JR_PR);
+        bit_if(t, X86_BTR, u->p1);
+        bit_if(t, X86_BTR, u->p2);
+        t->live.pr_dirty = true;
+        x86_bit_ri(&t->x, X86_BT, RAX, u->qp);
+    } else {
+        x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+    }
+    skip = x86_jcc(&t->x, CC_AE);
+    if (u->sub >= CT_AND)
+        cmp_typed(t, u);
+    else
+        write_predicates(t, u);
+    x86_bind_here(&t->x, skip);
+}
+
 static bool cmp(struct jit_tr *t, const struct uop *u)
 {
     int known = jit_known(t, u->qp);
-    const struct uop *next = u + 1;
-    uint8_t *skip;
 
-    if (u->p1 == u->p2 || (u->sub != CT_NONE && u->sub != CT_UNC))
+    if (u->p1 == u->p2)
         return false;
     if (known == 0) {
         if (u->sub == CT_UNC) {
             jit_set_known(t, u->p1, false);
             jit_set_known(t, u->p2, false);
         }
-        return true;
+    } else if (known < 0) {
+        cmp_guarded(t, u);
+    } else if (u->sub >= CT_AND) {
+        jit_forget(t, u->p1);
+        jit_forget(t, u->p2);
+        cmp_typed(t, u);
+    } else {
+        cmp_always(t, u);
     }
-    if (known == 1) {
-        if (next->op == OP_br_cond && next->qp && (next->qp == u->p1 || next->qp == u->p2)) {
-            fuse_branch(t, u, next);
-            return true;
-        }
-        overwrite(t, u->p1);
-        overwrite(t, u->p2);
-        write_predicates(t, u);
-        return true;
-    }
-    if (u->sub == CT_UNC)
-        return false;
-    jit_forget(t, u->p1);
-    jit_forget(t, u->p2);
-    x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
-    skip = x86_jcc(&t->x, CC_AE);
-    write_predicates(t, u);
-    x86_bind_here(&t->x, skip);
     return true;
 }
+
+/* --- predicates and pointers --- */
+
+static bool mov_from_pr_body(struct jit_tr *t, const struct uop *u)
+{
+    jit_merged_pr(t, RAX);
+    jit_put(t, u->r1, RAX);
+    return true;
+}
+GUARDED(mov_from_pr)
+
+/* Writes many predicates at once: what was known of them is not known any more. */
+static bool mov_to_pr(struct jit_tr *t, const struct uop *u)
+{
+    uint64_t mask = (uint64_t)u->imm & ~1ull;
+
+    if (jit_known(t, u->qp) != 1)
+        return false;
+    jit_merged_pr(t, RAX);
+    x86_mov_ri(&t->x, RCX, ~mask);
+    x86_alu_rr(&t->x, X86_AND, true, RAX, RCX);
+    x86_mov_ri(&t->x, RCX, mask);
+    x86_alu_rr(&t->x, X86_AND, true, RCX, jit_src(t, u->r2, RDX));
+    x86_alu_rr(&t->x, X86_OR, true, RAX, RCX);
+    x86_mov_rr(&t->x, JR_PR, RAX);
+    t->known = 0;
+    t->live.pending = 0;
+    t->live.pr_dirty = true;
+    return true;
+}
+
+/* addp4: bits 62:61 from bits 31:30 of the second operand (SDM 3:addp4). */
+static bool addp4_body(struct jit_tr *t, const struct uop *u)
+{
+    unsigned b = jit_src(t, u->r3, RDX);
+
+    if (u->op == OP_addp4_i)
+        x86_lea(&t->x, RAX, b, (int32_t)u->imm);
+    else
+        x86_lea_index(&t->x, RAX, jit_src(t, u->r2, RCX), b, 0);
+    x86_mov_rr(&t->x, RCX, b);
+    x86_alu_rr(&t->x, X86_MOV, false, RAX, RAX);
+    x86_shift_ri(&t->x, X86_SHR, true, RCX, 30);
+    x86_alu_ri(&t->x, X86_AND, true, RCX, 3);
+    x86_shift_ri(&t->x, X86_SHL, true, RCX, 61);
+    x86_alu_rr(&t->x, X86_OR, true, RAX, RCX);
+    jit_put(t, u->r1, RAX);
+    return true;
+}
+GUARDED(addp4)
 
 /* Fast blocks see no NaT: chk.s never branches in them. */
 static bool chk_s(struct jit_tr *t, const struct uop *u)
@@ -562,4 +663,18 @@ jit_emit_fn *const jit_int_emitters[OP_COUNT] = {
     [OP_chk_s_m] = chk_s,
     [OP_tbit_z] = cmp,
     [OP_tbit_nz] = cmp,
+    [OP_cmp_ne] = cmp,
+    [OP_cmp_gt] = cmp,
+    [OP_cmp_le] = cmp,
+    [OP_cmp_ge] = cmp,
+    [OP_cmp_ne_i] = cmp,
+    [OP_cmp4_ne] = cmp,
+    [OP_cmp4_gt] = cmp,
+    [OP_cmp4_le] = cmp,
+    [OP_cmp4_ge] = cmp,
+    [OP_cmp4_ne_i] = cmp,
+    [OP_mov_from_pr] = mov_from_pr,
+    [OP_mov_to_pr] = mov_to_pr,
+    [OP_addp4] = addp4,
+    [OP_addp4_i] = addp4,
 };

@@ -51,26 +51,19 @@ static bool load(struct jit_tr *t, const struct uop *u)
 static bool store(struct jit_tr *t, const struct uop *u)
 {
     unsigned size = size_of(u->op, OP_st1), va = jit_src(t, u->r3, RDX), v;
-    struct jit_stub *s;
-    uint8_t *alat;
+    struct jit_stub *s, *alat;
 
     jit_lookup(t, va, size, offsetof(struct stlb_entry, wtag));
     s = jit_add_stub(t, STUB_STORE, u, x86_jcc(&t->x, CC_NE));
-    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
-    alat = x86_jcc(&t->x, CC_NE);
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
     v = jit_src(t, u->r2, RAX);
     x86_store_index(&t->x, size, RCX, va, v);
-    s->back = t->x.p;
-    s->size = (uint8_t)size;
-    s->va = (uint8_t)va;
+    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
+    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
+    s->back = alat->back = t->x.p;
+    s->size = alat->size = (uint8_t)size;
+    s->va = alat->va = (uint8_t)va;
     s->reg = u->r2;
-    {
-        struct jit_stub *twin = jit_add_stub(t, STUB_STORE, u, alat);
-
-        *twin = *s;
-        twin->from = alat;
-    }
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     return true;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "access.h"
+#include "alat.h"
 #include "block.h"
 #include "jit_impl.h"
 
@@ -130,6 +131,12 @@ static void merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned r
             x86_alu_rr(&t->x, X86_OR, true, reg, RCX);
         }
     }
+}
+
+void jit_merged_pr(struct jit_tr *t, unsigned reg)
+{
+    x86_mov_rr(&t->x, reg, JR_PR);
+    merge_pending(t, &t->live, reg);
 }
 
 static void flush_pending(struct jit_tr *t)
@@ -364,6 +371,31 @@ static void emit_store_stub(struct jit_tr *t, struct jit_stub *s)
     x86_bind(&t->x, j, s->back);
 }
 
+/* After a store that hit while advanced loads are outstanding. */
+static void note_stored(struct cpu *c, uint64_t va, unsigned size)
+{
+    const struct stlb_entry *e = &c->stlb->data[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+
+    alat_store(c, e->pa | (va & (MEM_PAGE_SIZE - 1)), size);
+}
+
+static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11};
+    uint8_t *j;
+
+    for (unsigned k = 0; k < sizeof kept; k++)
+        x86_push(&t->x, kept[k]);
+    x86_mov_rr(&t->x, RSI, s->va);
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RDX, s->size);
+    jit_call_c(t, note_stored);
+    for (unsigned k = sizeof kept; k-- > 0;)
+        x86_pop(&t->x, kept[k]);
+    j = x86_jmp(&t->x);
+    x86_bind(&t->x, j, s->back);
+}
+
 static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
 
 /* The whole operation by its handler, back behind its native form. */
@@ -388,6 +420,9 @@ static void emit_stubs(struct jit_tr *t)
             break;
         case STUB_STORE:
             emit_store_stub(t, s);
+            break;
+        case STUB_STORED:
+            emit_stored_stub(t, s);
             break;
         case STUB_HANDLER:
             emit_handler_stub(t, s);

@@ -27,7 +27,7 @@ struct jit_live {
     bool pr_dirty;            /* JR_PR is newer than memory */
 };
 
-enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE, STUB_HANDLER };
+enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE, STUB_STORED, STUB_HANDLER };
 
 /* Cold code behind the block: reached by the jump at `from`, may come back to `back`. */
 struct jit_stub {
@@ -95,6 +95,8 @@ struct jit_stub *jit_add_stub(struct jit_tr *t, enum jit_stub_kind kind, const s
 int jit_known(const struct jit_tr *t, unsigned p);
 /* Says what a predicate is from here on without writing it. */
 void jit_set_known(struct jit_tr *t, unsigned p, bool value);
+/* Puts all predicates as software sees them here into a register; rcx is used. */
+void jit_merged_pr(struct jit_tr *t, unsigned reg);
 /* The predicate is about to be written at run time. */
 void jit_forget(struct jit_tr *t, unsigned p);
 
