@@ -10,7 +10,6 @@
 #include "jit.h"
 
 #define PAGE_BUCKETS 4096u
-#define JUMP_ENTRIES 1024u
 #define MAX_SLOTS    120u /* per block */
 #define MAX_UOPS     (MAX_SLOTS * 3 + 4)
 #define CACHE_LIMIT  (256u << 20)
@@ -23,15 +22,10 @@ struct codepage {
     struct block *entry[BUNDLES];
 };
 
-struct jump_entry {
-    uint64_t key;
-    struct block *b;
-};
-
 struct blockcache {
     struct codepage *bucket[PAGE_BUCKETS];
-    struct codepage *dead; /* invalidated while code may still run in them */
-    struct jump_entry jump[JUMP_ENTRIES];
+    struct codepage *dead;                /* invalidated while code may still run in them */
+    struct jump_entry jump[JUMP_ENTRIES]; /* struct cpu.jump points here */
     size_t bytes;
     uint64_t blocks_built, pages_dropped;
     struct uop scratch[MAX_UOPS];
@@ -39,27 +33,15 @@ struct blockcache {
 
 /* --- virtual look-up --- */
 
-static struct jump_entry *jump_slot(struct blockcache *bc, uint64_t ip)
-{
-    return &bc->jump[(ip >> 4 ^ ip >> 14) & (JUMP_ENTRIES - 1)];
-}
-
 void block_flush_lookup(struct cpu *c)
 {
     memset(c->blocks->jump, 0, sizeof c->blocks->jump); /* a key of 0 then finds no block */
     c->code_gen++;
 }
 
-struct block *block_lookup_quick(struct cpu *c, uint64_t ip)
-{
-    const struct jump_entry *j = jump_slot(c->blocks, ip);
-
-    return j->key == block_key(c, ip) ? j->b : NULL;
-}
-
 void block_remember(struct cpu *c, uint64_t ip, struct block *b)
 {
-    *jump_slot(c->blocks, ip) = (struct jump_entry){block_key(c, ip), b};
+    *jump_slot(c, ip) = (struct jump_entry){block_key(c, ip), b};
 }
 
 /* --- pages --- */
@@ -143,8 +125,10 @@ void block_collect(struct cpu *c)
 
 struct blockcache *blockcache_new(struct cpu *c)
 {
-    (void)c;
-    return calloc(1, sizeof(struct blockcache));
+    struct blockcache *bc = calloc(1, sizeof *bc);
+
+    c->jump = bc ? bc->jump : NULL;
+    return bc;
 }
 
 void blockcache_free(struct blockcache *bc)

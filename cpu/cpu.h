@@ -287,11 +287,12 @@ struct cpu {
     struct cpu_hooks hooks;
     uint64_t fw_lo, fw_hi; /* physical firmware range */
     struct blockcache *blocks;
-    struct jit *jit;   /* NULL: interpreter only */
-    int32_t jit_hot;   /* entries after which a block is translated */
-    uint64_t code_gen; /* changes when cached virtual code addresses lose their meaning */
-    unsigned rr_dirty; /* regions whose soft TLB entries are stale until the next srlz */
-    int64_t stk_shift; /* bof + stk_shift never jumps: names physical stacked registers */
+    struct jump_entry *jump; /* part of blocks */
+    struct jit *jit;         /* NULL: interpreter only */
+    int32_t jit_hot;         /* entries after which a block is translated */
+    uint64_t code_gen;       /* changes when cached virtual code addresses lose their meaning */
+    unsigned rr_dirty;       /* regions whose soft TLB entries are stale until the next srlz */
+    int64_t stk_shift;       /* bof + stk_shift never jumps: names physical stacked registers */
     /* interruption delivered by the last cpu_step: for the vector runner and traces */
     int last_vector; /* -1 none */
     bool trap_stop;  /* stop on interruption instead of delivering (vector runner) */

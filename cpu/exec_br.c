@@ -67,9 +67,18 @@ UOP_DEFINE_GEN(br_ia)
 
 /* --- calls and returns --- */
 
+ALWAYS_INLINE uint64_t frame_marker(const struct cpu *c)
+{
+    const struct cfm *f = &c->cfm;
+
+    if (unlikely(c->mode)) /* may be rotated */
+        return cpu_cfm(c);
+    return f->sof | (uint64_t)f->sol << 7 | (uint64_t)f->sor << 11;
+}
+
 ALWAYS_INLINE void save_pfs(struct cpu *c)
 {
-    c->pfs = cpu_cfm(c) | c->ec << PFS_EC_SHIFT | (uint64_t)cpu_cpl(c) << PFS_PPL_SHIFT;
+    c->pfs = frame_marker(c) | c->ec << PFS_EC_SHIFT | (uint64_t)cpu_cpl(c) << PFS_PPL_SHIFT;
 }
 
 static uint64_t return_address(const struct cpu *c, const struct uop *u)
@@ -77,7 +86,7 @@ static uint64_t return_address(const struct cpu *c, const struct uop *u)
     return uop_ip(c, u) + 16;
 }
 
-static void do_call(struct cpu *c, const struct uop *u)
+ALWAYS_INLINE void do_call(struct cpu *c, const struct uop *u)
 {
     c->br[u->r1] = return_address(c, u);
     save_pfs(c);

@@ -277,6 +277,25 @@ static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
            (uint64_t)(c->mode & 1) << 3;
 }
 
+/* Where control went lately, by virtual address. A key of 0 finds no block. */
+#define JUMP_ENTRIES 1024u
+struct jump_entry {
+    uint64_t key;
+    struct block *b;
+};
+
+static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
+{
+    return &c->jump[(ip >> 4 ^ ip >> 14) & (JUMP_ENTRIES - 1)];
+}
+
+static inline struct block *block_lookup_quick(const struct cpu *c, uint64_t ip)
+{
+    const struct jump_entry *j = jump_slot(c, ip);
+
+    return j->key == block_key(c, ip) ? j->b : NULL;
+}
+
 struct blockcache *blockcache_new(struct cpu *c);
 void blockcache_free(struct blockcache *bc);
 /* The block for physical address pa (| slot), decoded if necessary; NULL when pa is not RAM. */
@@ -287,7 +306,6 @@ void block_invalidate_page(struct cpu *c, uint64_t page);
 void block_collect(struct cpu *c);
 /* Forgets virtual addresses of code (translations changed). */
 void block_flush_lookup(struct cpu *c);
-struct block *block_lookup_quick(struct cpu *c, uint64_t ip);
 void block_remember(struct cpu *c, uint64_t ip, struct block *b);
 
 /* Makes the run loop get control at the next block entry. */
