@@ -198,30 +198,51 @@ static int make_room(struct fat_node *n, uint64_t offset, size_t *len)
     return *len ? 0 : -ENOSPC;
 }
 
+/* Frees the clusters of a file's chain that `size` bytes do not need. The entry names what is left
+ * already, or size is 0 and it names none. */
+static int cut_chain(struct fat_node *n, uint64_t size)
+{
+    struct fat *f = fat_of(&n->node);
+    uint32_t keep = (uint32_t)((size + f->cluster - 1) / f->cluster), tail = 0, rest = n->first;
+    int err = 0, more = rest != 0;
+
+    if (keep) {
+        more = fat_seek(n, keep - 1, &tail);
+        if (more == 1)
+            more = fat_next(f, tail, &rest);
+        if (more == 1)
+            err = fat_link(f, tail, 0);
+        if (more == 1 && !err)
+            err = fat_sync(f);
+    } else {
+        n->first = 0;
+    }
+    n->current = n->index = 0;
+    if (more != 1 || err)
+        return more < 0 ? more : err;
+    return fat_free_chain(f, rest);
+}
+
 static int write_file(struct fs_node *node, uint64_t offset, const void *buf, size_t len,
                       size_t *done)
 {
     struct fat_node *n = fat_node_of(node);
     size_t fits = len;
-    uint32_t was = n->first;
-    int err = make_room(n, offset, &fits), written;
+    int err = make_room(n, offset, &fits), written = 0;
 
     *done = 0;
     if (!err)
         err = write_data(node, offset, buf, fits, done);
-    if (!*done) {
-        if (!was && n->first) {
-            fat_free_chain(fat_of(node), n->first);
-            n->first = n->current = 0;
-        }
-        return err;
-    }
     if (offset + *done > node->info.size)
         new_size(n, offset + *done);
-    touch(node);
-    written = fat_dir_update(node);
-    if (err || written)
+    if (*done) {
+        touch(node);
+        written = fat_dir_update(node);
+    }
+    if (err || written) {
+        cut_chain(n, node->info.size);
         return err ? err : written;
+    }
     if (*done < len)
         return offset + *done == FAT_FILE_MAX ? -EFBIG : -ENOSPC;
     return 0;
@@ -232,7 +253,6 @@ static int grow_file(struct fs_node *node, uint64_t size)
     struct fat_node *n = fat_node_of(node);
     uint64_t old = node->info.size;
     size_t len = size - old, done;
-    uint32_t was = n->first;
     int err;
 
     if (size > FAT_FILE_MAX)
@@ -240,12 +260,10 @@ static int grow_file(struct fs_node *node, uint64_t size)
     err = make_room(n, old, &len);
     if (!err)
         err = len < size - old ? -ENOSPC : write_data(node, old, NULL, len, &done);
-    if (err && !was && n->first) {
-        fat_free_chain(fat_of(node), n->first);
-        n->first = n->current = 0;
-    }
-    if (err)
+    if (err) {
+        cut_chain(n, old);
         return err;
+    }
     new_size(n, size);
     touch(node);
     return fat_dir_update(node);
@@ -255,30 +273,16 @@ static int grow_file(struct fs_node *node, uint64_t size)
 static int shrink_file(struct fs_node *node, uint64_t size)
 {
     struct fat_node *n = fat_node_of(node);
-    struct fat *f = fat_of(node);
-    uint32_t keep = (uint32_t)((size + f->cluster - 1) / f->cluster), tail = 0, rest = n->first;
-    int err, more = 1;
+    uint32_t first = n->first;
+    int err;
 
-    if (keep) {
-        more = fat_seek(n, keep - 1, &tail);
-        if (more == 1)
-            more = fat_next(f, tail, &rest);
-    }
-    if (more < 0)
-        return more;
-    if (!keep)
+    if (!size)
         n->first = 0;
-    n->current = n->index = 0;
     new_size(n, size);
     touch(node);
     err = fat_dir_update(node);
-    if (err || more == 0 || !rest)
-        return err;
-    if (tail)
-        err = fat_link(f, tail, 0);
-    if (!err)
-        err = fat_sync(f);
-    return err ? err : fat_free_chain(f, rest);
+    n->first = first;
+    return err ? err : cut_chain(n, size);
 }
 
 static int resize(struct fs_node *node, uint64_t size)
