@@ -31,21 +31,6 @@ def native_checksums():
                 for b, p in zip(BENCH, programs)}
 
 
-def allowed_log_lines():
-    """Regular expressions, one per line; what follows a # after two blanks is the reason."""
-    path = os.path.join(guest.SOURCE, "tests", "kernel-log-allowed.txt")
-    with open(path) as f:
-        lines = [x.split("  #")[0].strip() for x in f]
-    return [re.compile(x) for x in lines if x and not x.startswith("#")]
-
-
-def check_kernel_log(g):
-    log = g.command("dmesg -r | grep '^<[01234]>'", 60)
-    allowed = allowed_log_lines()
-    bad = [x for x in log.split("\n") if x and not any(a.search(x) for a in allowed)]
-    check(not bad, "kernel log lines of warning or worse:\n" + "\n".join(bad))
-
-
 def check_programs(g):
     check(g.command("echo $((6 * 7))", 30) == "42", "shell arithmetic")
     out = g.command("lua -e 'print(2^53, math.pi, (\"abc\"):rep(2))'", 60)
@@ -72,7 +57,7 @@ def shell_and_power_off():
         check_bench(g)
         g.expect(PROMPT, 60)
         check_programs(g)
-        check_kernel_log(g)
+        guest.check_kernel_log(g)
         g.send("poweroff -f\n")
         status = g.wait(60)
         check(status == 0, "status after poweroff -f: %d\n%s" % (status, g.stderr()))

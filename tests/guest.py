@@ -153,6 +153,23 @@ class Guest:
         return self.process.returncode
 
 
+def allowed_log_lines():
+    """Regular expressions, one per line; what follows a # after two blanks is the reason."""
+    path = os.path.join(SOURCE, "tests", "kernel-log-allowed.txt")
+    with open(path) as f:
+        lines = [x.split("  #")[0].strip() for x in f]
+    return [re.compile(x) for x in lines if x and not x.startswith("#")]
+
+
+def check_kernel_log(g):
+    """Fails for kernel messages of level warning or worse that are not on the list."""
+    log = g.command("dmesg -r | grep '^<[01234]>'", 60)
+    allowed = allowed_log_lines()
+    bad = [x for x in log.split("\n") if x and not any(a.search(x) for a in allowed)]
+    if bad:
+        raise GuestError("kernel log lines of warning or worse:\n" + "\n".join(bad))
+
+
 def main(test):
     """Runs a test function; failures are printed with the guest's last words."""
     try:
