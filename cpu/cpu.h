@@ -341,6 +341,9 @@ static inline unsigned cpu_cpl(const struct cpu *c)
 /* Ends a firmware call: continues at b0; pop_frame also does what br.ret does (stacked calls). */
 void cpu_firmware_return(struct cpu *c, bool pop_frame);
 
+/* Continues an interrupted context whose registers were put back: what rfi does, without CRs. */
+void cpu_resume(struct cpu *c, uint64_t ip, uint64_t psr, uint64_t cfm);
+
 /* Guest virtual memory as the current context sees it, no side effects; for debugging and
  * firmware. 0 or -EFAULT. */
 int cpu_virt_read(struct cpu *c, uint64_t va, void *buf, uint64_t len);

@@ -169,3 +169,13 @@ const struct uop *interrupt_return(struct cpu *c, const struct uop *u)
     cpu_update_mode(c);
     return NULL;
 }
+
+void cpu_resume(struct cpu *c, uint64_t ip, uint64_t psr, uint64_t cfm)
+{
+    c->rfi_done = true;
+    rse_return(c, cfm & 0x3fffffffffull, CFM_SOF(cfm));
+    c->ip = ip & ~15ull;
+    cpu_set_psr(c, psr & PSR_DEFINED);
+    if (rse_complete(c))
+        cpu_update_mode(c);
+}

@@ -165,6 +165,9 @@ static void dispatch(struct fwcall *k, unsigned entry)
     case FW_ENTRY_AP_WOKEN:
         sal_ap_woken(k);
         break;
+    case FW_ENTRY_INIT_RETURN:
+        sal_init_return(k);
+        break;
     case FW_ENTRY_FPSWA:
         call_fpswa(k);
         break;
@@ -222,7 +225,9 @@ static void forget_registrations(struct firmware *fw)
 {
     fw->mca = fw->boot_rendez = fw->init[0] = fw->init[1] = (struct fw_vector){0};
     memset(fw->mc_params, 0, sizeof(fw->mc_params));
-    memset(fw->min_state, 0, sizeof(fw->min_state));
+    fw->init_count = 0;
+    for (unsigned i = 0; i < HPVM_MAX_CPUS; i++)
+        fw->min_state[i] = FW_MINSTATE(i);
     memset(fw->mc_expected, 0, sizeof(fw->mc_expected));
     memset(fw->touch, 0, sizeof(fw->touch));
     fw->pmi_entry = 0;

@@ -64,6 +64,9 @@ void firmware_attach_cpu(struct firmware *fw, struct cpu *c);
 /* A break.b with operand imm was executed in the firmware range (cpu_hooks.firmware). */
 void firmware_call(struct firmware *fw, struct cpu *c, uint64_t imm);
 
+/* An INIT reached a CPU (cpu_hooks.init): enters the handler registered through SAL. */
+void firmware_init(struct firmware *fw, struct cpu *c);
+
 /* Loads a Linux/ia64 kernel (ELF or gzip of it) and optional initial RAM disk, and points the CPU
  * at its entry. Returns 0 or a negative errno with one sentence in why. initrd and cmdline may be
  * NULL. Call after firmware_attach_cpu(). */

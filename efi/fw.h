@@ -60,6 +60,7 @@ struct firmware {
     uint64_t mc_params[4][4];
     uint64_t min_state[HPVM_MAX_CPUS];
     uint64_t pmi_entry;
+    unsigned init_count; /* processors in the system's INIT handler */
     bool mc_expected[HPVM_MAX_CPUS];
     /* EFI runtime */
     bool virtual_mode;
@@ -110,6 +111,9 @@ void sal_call(struct fwcall *k);
 void runtime_call(struct fwcall *k, unsigned service);
 void sal_ap_wait(struct fwcall *k);
 void sal_ap_woken(struct fwcall *k);
+void sal_init_return(struct fwcall *k);
+/* Continues the context kept in a minimal-state area. false: it is not RAM. */
+bool sal_resume(struct fwcall *k, uint64_t min_state);
 
 /* Frequencies after defaults. */
 uint64_t fw_cpu_hz(const struct firmware *fw);

@@ -13,12 +13,16 @@
 #define FW_DATA_SIZE  (HPVM_FW_PAL - HPVM_FW_ESI)
 #define FW_PAL        HPVM_FW_PAL
 #define FW_PAL_SIZE   0x1000ull
-#define FW_DATA2      HPVM_FW_MINSTATE /* minimal state, then SAL table, SMBIOS, PCDP */
+#define FW_DATA2      HPVM_FW_MINSTATE /* 4 KB, then SAL table, SMBIOS, PCDP */
 #define FW_DATA2_SIZE 0x3000ull
 #define FW_ACPI       (FW_DATA2 + FW_DATA2_SIZE)
-#define FW_ACPI_SIZE  (FW_NVS - FW_ACPI)
-#define FW_NVS        (HPVM_FW_RAM + HPVM_FW_RAM_SIZE - FW_NVS_SIZE) /* FACS */
-#define FW_NVS_SIZE   0x1000ull
+#define FW_ACPI_SIZE  (FW_MINSTATES - FW_ACPI)
+/* Minimal-state areas of the processors, 1 KB each, unless the system names others. */
+#define FW_MINSTATES      (FW_NVS - FW_MINSTATES_SIZE)
+#define FW_MINSTATES_SIZE 0x4000ull
+#define FW_MINSTATE(cpu)  (FW_MINSTATES + 1024ull * (cpu))
+#define FW_NVS            (HPVM_FW_RAM + HPVM_FW_RAM_SIZE - FW_NVS_SIZE) /* FACS */
+#define FW_NVS_SIZE       0x1000ull
 
 #define FW_EFI_TABLES         0xffaa2000ull /* 8 KB, to the PAL page */
 #define FW_EFI_TABLES_SIZE    0x2000ull
@@ -33,6 +37,7 @@ enum fw_entry {
     FW_ENTRY_AP_WAIT,
     FW_ENTRY_AP_WOKEN,
     FW_ENTRY_FPSWA,
+    FW_ENTRY_INIT_RETURN,
     FW_ENTRY_RUNTIME, /* first of the EFI runtime services, in table order */
     FW_ENTRY_COUNT = FW_ENTRY_RUNTIME + 11,
 };

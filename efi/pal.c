@@ -373,8 +373,9 @@ static int64_t pal_mc_error_info(struct fwcall *k)
 
 static int64_t pal_mc_resume(struct fwcall *k)
 {
-    (void)k;
-    return PAL_ERROR; /* no machine check to resume from */
+    if (k->arg[2] != 0)
+        return PAL_EINVAL; /* only to the interrupted context: no machine check made another */
+    return sal_resume(k, k->arg[1]) ? PAL_OK : PAL_EINVAL;
 }
 
 static int64_t pal_mc_register_mem(struct fwcall *k)

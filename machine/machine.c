@@ -60,6 +60,12 @@ static void on_firmware(void *opaque, struct cpu *c, uint64_t imm)
     firmware_call(m->firmware, c, imm);
 }
 
+static void on_init(void *opaque, struct cpu *c)
+{
+    struct machine *m = opaque;
+    firmware_init(m->firmware, c);
+}
+
 static void on_purge(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid)
 {
     struct machine *m = opaque;
@@ -104,6 +110,7 @@ static int add_cpus(struct machine *m)
 {
     struct cpu_hooks hooks = {.opaque = m,
                               .firmware = on_firmware,
+                              .init = on_init,
                               .now_ns = machine_now_ns,
                               .code_page = on_code_page,
                               .ptc_global = on_purge};
