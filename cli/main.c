@@ -36,7 +36,11 @@ static const struct command commands[] = {
      "empties it, discard empties it. No machine may be using it.\n"
      "Exit status: 0 done, 2 bad usage or input.\n",
      NULL},
-    {"nvram", NULL, "", "", "the boot manager", NULL},
+    {"nvram", cmd_nvram, "export|import FILE", "EFI variables as text, and back",
+     "export prints the variables of a file that --nvram names, import replaces them by what it\n"
+     "reads from standard input in the same form. No machine may be using it for import.\n"
+     "Exit status: 0 done, 2 bad usage or input.\n",
+     NULL},
     {"get-guest", NULL, "", "", "the disk boot", NULL},
     {"record", NULL, "", "", "execution traces", NULL},
     {"replay", NULL, "", "", "execution traces", NULL},

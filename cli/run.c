@@ -28,6 +28,7 @@ enum {
     OPT_DISPLAY,
     OPT_UUID,
     OPT_SERIAL,
+    OPT_NVRAM,
     OPT_DETERMINISTIC,
     OPT_NO_REBOOT,
     OPT_STATS,
@@ -51,12 +52,12 @@ static const struct opt run_options[] = {
     {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
     {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
     {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
+    {OPT_NVRAM, "nvram", 0, "FILE", "keep EFI variables in a file", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
-    {OPT_LATER, "nvram", 0, "FILE", NULL, "the boot manager"},
     {OPT_LATER, "net", 0, "KIND", NULL, "the network adapter"},
     {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
     {OPT_LATER, "monitor", 0, "unix:PATH", NULL, "the monitor"},
@@ -284,6 +285,8 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         return 0;
     case OPT_SERIAL:
         return set_serial(a, v, why, size);
+    case OPT_NVRAM:
+        return set_text(&a->machine.nvram, "--nvram", v, why, size);
     case OPT_LOG:
         return set_log(v, why, size);
     default:

@@ -53,6 +53,10 @@ unsigned efi_ram_ranges(uint64_t memory, struct efi_range out[EFI_MAX_RAM_RANGES
 struct firmware *firmware_new(struct mem *m, const struct firmware_config *config, int *err);
 void firmware_free(struct firmware *fw);
 
+/* Takes variables from a file and keeps the non-volatile ones in it from now on. It is made when it
+ * is not there. 0, or a negative errno with one sentence in why. */
+int firmware_use_nvram(struct firmware *fw, const char *path, char *why, size_t why_size);
+
 /* Writes the tables again, as after a reset, and forgets what the guest registered (vectors,
  * virtual addresses). Variables stay. 0 or a negative errno. */
 int firmware_reset(struct firmware *fw);

@@ -72,6 +72,7 @@ struct firmware {
     uint32_t high_count;
     struct fw_variable *vars;
     uint32_t vars_total;
+    struct nvram *nvram; /* NULL: variables live in memory only */
     struct fw_touch touch[HPVM_MAX_CPUS];
 };
 

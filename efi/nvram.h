@@ -1,11 +1,11 @@
 /* The file that keeps a machine's EFI variables between runs.
  *
- * Version 1 of the format: a header of 16 bytes (magic "KITNVRAM", version, number of records,
- * both 32 bits), then records: length of what follows in the record, CRC-32 of it, attributes,
- * name length in bytes, data length (32 bits each), GUID, name, data, padding to 8 bytes. All
- * little-endian. Later versions read it. The file is replaced as a whole, under another name and
- * then renamed, so that it is complete at any time. Knows no rules of EFI: which variables may be
- * set is variables.c's business.
+ * Version 1 of the format, numbers little-endian and 32 bits: a header of 16 bytes (magic
+ * "KITNVRAM", version, number of records), then records: length of the body, CRC-32 of the body,
+ * and the body (attributes, length of the name in bytes, length of the data, GUID, name, data)
+ * padded with zeros to a multiple of 8. Later versions of the program read it. The file is
+ * replaced as a whole, under another name and then renamed, so that it is complete at any time.
+ * Knows no rules of EFI: which variables may be set is variables.c's business.
  */
 #ifndef KITTSON_EFI_NVRAM_H
 #define KITTSON_EFI_NVRAM_H
@@ -36,8 +36,9 @@ void nvram_list_free(struct nvram_list *l);
 /* Adds a copy. 0 or -ENOMEM. */
 int nvram_list_add(struct nvram_list *l, const struct nvram_var *v);
 
-/* The file as bytes. decode: 0 or -EBADMSG (damaged), -ENOTSUP (a later version) with one
- * sentence in why; *out then has the records before the damage. encode: *bytes is malloc'ed. */
+/* The file as bytes. decode: 0, -ENOMEM, or with one sentence in why -EBADMSG (damaged; *out then
+ * has the records that are whole) or -ENOTSUP (of a later version). encode: *bytes is malloc'ed;
+ * -ENOSPC when the file would be longer than NVRAM_FILE_MAX. */
 int nvram_decode(const void *bytes, size_t size, struct nvram_list *out, char *why,
                  size_t why_size);
 int nvram_encode(const struct nvram_list *l, uint8_t **bytes, size_t *size);
@@ -52,11 +53,11 @@ int nvram_open(const char *path, struct nvram **out, struct nvram_list *vars, ch
 int nvram_write(struct nvram *n, const struct nvram_list *l);
 void nvram_close(struct nvram *n);
 
-/* Reads a file without locking it. */
+/* Reads a file without locking it. Results as of decode, or another errno with a sentence. */
 int nvram_read(const char *path, struct nvram_list *out, char *why, size_t why_size);
 
-/* Text form: a comment, then per variable a line "GUID name attributes" and lines of hexadecimal
- * data indented by blanks. import returns -EINVAL with the line in why. */
+/* Text form: a comment, then per variable a line GUID "name" attributes, and its data as lines of
+ * hexadecimal digits that begin with a blank. import: -EINVAL with the line's number in why. */
 int nvram_export(const struct nvram_list *l, FILE *out);
 int nvram_import(FILE *in, struct nvram_list *out, char *why, size_t why_size);
 

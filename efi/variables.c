@@ -1,12 +1,16 @@
-/* EFI variables, kept in host memory.
+/* EFI variables, kept in host memory; non-volatile ones also in the variable store when there is
+ * one (firmware_use_nvram).
  *
  * Run-time rules only: the direct kernel start has no boot services, so a variable without run-time
  * access is neither seen nor made. Sizes are bounded: FW_NAME_MAX, FW_VAR_MAX, FW_VAR_TOTAL.
  */
 #include "runtime.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "log.h"
+#include "nvram.h"
 
 #define ATTR_NON_VOLATILE 1u
 #define ATTR_BOOT         2u
@@ -48,21 +52,28 @@ static struct fw_variable **find(struct firmware *fw, const struct key *key)
     return p;
 }
 
+static void free_variable(struct fw_variable *v)
+{
+    free(v->name);
+    free(v->data);
+    free(v);
+}
+
 static void drop(struct firmware *fw, struct fw_variable **p)
 {
     struct fw_variable *v = *p;
 
     *p = v->next;
     fw->vars_total -= v->size + v->name_size;
-    free(v->name);
-    free(v->data);
-    free(v);
+    free_variable(v);
 }
 
 void efi_variables_free(struct firmware *fw)
 {
     while (fw->vars)
         drop(fw, &fw->vars);
+    nvram_close(fw->nvram);
+    fw->nvram = NULL;
 }
 
 /* GetVariable(name, guid, *attributes or NULL, *size, data) */
@@ -152,9 +163,7 @@ static struct fw_variable *new_variable(const struct key *key, uint32_t attr, ui
     v->name = malloc(key->name_size);
     v->data = malloc(size);
     if (!v->name || !v->data) {
-        free(v->name);
-        free(v->data);
-        free(v);
+        free_variable(v);
         return NULL;
     }
     memcpy(v->guid, key->guid, sizeof(v->guid));
@@ -175,6 +184,95 @@ static void put(struct firmware *fw, struct fw_variable **p, struct fw_variable 
     fw->vars_total += v->size + v->name_size;
 }
 
+/* The variable store. It is written before memory changes, so that a guest never sees a variable
+ * that a restart would take back. */
+
+static uint64_t store_status(int err)
+{
+    if (!err)
+        return EFI_SUCCESS;
+    if (log_once("variable store", (unsigned)-err))
+        log_warn("the variable store cannot be written: %s", strerror(-err));
+    return err == -ENOSPC || err == -EDQUOT || err == -ENOMEM ? EFI_OUT_OF_RESOURCES
+                                                              : EFI_DEVICE_ERROR;
+}
+
+static struct nvram_var store_form(const struct fw_variable *v)
+{
+    struct nvram_var s = {.attr = v->attr,
+                          .name_size = v->name_size,
+                          .size = v->size,
+                          .name = v->name,
+                          .data = v->data};
+
+    memcpy(s.guid, v->guid, sizeof(s.guid));
+    return s;
+}
+
+/* Writes what the variables will be: without `gone`, with `added`; either may be NULL. */
+static uint64_t store_change(struct firmware *fw, const struct fw_variable *gone,
+                             const struct fw_variable *added)
+{
+    uint32_t attr = (gone ? gone->attr : 0) | (added ? added->attr : 0);
+    struct nvram_list l = {0};
+    unsigned count = 1;
+    int err;
+
+    if (!fw->nvram || !(attr & ATTR_NON_VOLATILE))
+        return EFI_SUCCESS;
+    for (const struct fw_variable *v = fw->vars; v; v = v->next)
+        count++;
+    l.var = calloc(count, sizeof(*l.var));
+    if (!l.var)
+        return EFI_OUT_OF_RESOURCES;
+    for (const struct fw_variable *v = fw->vars; v; v = v->next)
+        if (v != gone && (v->attr & ATTR_NON_VOLATILE))
+            l.var[l.count++] = store_form(v);
+    if (added && (added->attr & ATTR_NON_VOLATILE))
+        l.var[l.count++] = store_form(added);
+    err = nvram_write(fw->nvram, &l);
+    free(l.var);
+    return store_status(err);
+}
+
+/* Variables of the store replace those of the same name; their number and size were limited when
+ * they were set, and are again. */
+static int take_stored(struct firmware *fw, const struct nvram_var *s)
+{
+    struct key key = {.name_size = s->name_size};
+    struct fw_variable *v;
+
+    if (s->size > FW_VAR_MAX || fw->vars_total + s->size + s->name_size > FW_VAR_TOTAL)
+        return -ENOSPC;
+    memcpy(key.guid, s->guid, sizeof(key.guid));
+    memcpy(key.name, s->name, s->name_size);
+    v = new_variable(&key, s->attr, s->size);
+    if (!v)
+        return -ENOMEM;
+    memcpy(v->data, s->data, s->size);
+    put(fw, find(fw, &key), v);
+    return 0;
+}
+
+int firmware_use_nvram(struct firmware *fw, const char *path, char *why, size_t why_size)
+{
+    struct nvram_list l;
+    int err = nvram_open(path, &fw->nvram, &l, why, why_size);
+
+    if (err)
+        return err;
+    if (why[0])
+        log_warn("%s", why);
+    pthread_mutex_lock(&fw->lock);
+    for (unsigned i = 0; i < l.count && !err; i++)
+        err = take_stored(fw, &l.var[i]);
+    pthread_mutex_unlock(&fw->lock);
+    nvram_list_free(&l);
+    if (err)
+        snprintf(why, why_size, "%s: has more variables than this machine can hold", path);
+    return err;
+}
+
 /* SetVariable(name, guid, attributes, size, data): size 0 or no access attribute deletes. */
 uint64_t efi_set_variable(struct fwcall *k)
 {
@@ -190,8 +288,10 @@ uint64_t efi_set_variable(struct fwcall *k)
     if (k->arg[3] == 0 || !(attr & (ATTR_BOOT | ATTR_RUNTIME))) {
         if (!*p || !((*p)->attr & ATTR_RUNTIME))
             return EFI_NOT_FOUND;
-        drop(fw, p);
-        return EFI_SUCCESS;
+        status = store_change(fw, *p, NULL);
+        if (status == EFI_SUCCESS)
+            drop(fw, p);
+        return status;
     }
     status = check_set(fw, *p, attr, k->arg[3], key.name_size);
     if (status != EFI_SUCCESS)
@@ -199,12 +299,12 @@ uint64_t efi_set_variable(struct fwcall *k)
     v = new_variable(&key, attr, (uint32_t)k->arg[3]);
     if (!v)
         return EFI_OUT_OF_RESOURCES;
-    if (!k->arg[4] || !fw_read(k, k->arg[4], v->data, v->size)) {
-        free(v->name);
-        free(v->data);
-        free(v);
-        return EFI_INVALID_PARAMETER;
-    }
-    put(fw, p, v);
-    return EFI_SUCCESS;
+    status = EFI_INVALID_PARAMETER;
+    if (k->arg[4] && fw_read(k, k->arg[4], v->data, v->size))
+        status = store_change(fw, *p, v);
+    if (status == EFI_SUCCESS)
+        put(fw, p, v);
+    else
+        free_variable(v);
+    return status;
 }

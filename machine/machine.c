@@ -135,6 +135,19 @@ static uint64_t fixed_wall_ns(void *opaque)
     return start + machine_now_ns(opaque);
 }
 
+/* A direct start has no use for boot options, so the line is for those who ask for messages. */
+static int add_nvram(struct machine *m, char *why, size_t size)
+{
+    static const char line[] = "EFI variables live in memory only: --nvram FILE would keep them";
+    if (m->config.nvram != NULL)
+        return firmware_use_nvram(m->firmware, m->config.nvram, why, size);
+    if (m->config.kernel == NULL && m->config.image == NULL)
+        log_warn("%s", line);
+    else
+        log_info("%s", line);
+    return 0;
+}
+
 static int add_firmware(struct machine *m, char *why, size_t size)
 {
     int err = 0;
@@ -152,9 +165,11 @@ static int add_firmware(struct machine *m, char *why, size_t size)
                                      .pci_write = board_pci_write};
     memcpy(config.uuid, m->config.uuid, sizeof config.uuid);
     m->firmware = firmware_new(m->mem, &config, &err);
-    if (m->firmware == NULL)
+    if (m->firmware == NULL) {
         snprintf(why, size, "the firmware cannot be set up: %s", strerror(-err));
-    return err;
+        return err;
+    }
+    return add_nvram(m, why, size);
 }
 
 /* The firmware loads kernels by name; an embedded one gets a name through a memory file. */

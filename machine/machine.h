@@ -37,6 +37,7 @@ struct machine_config {
     const char *append;  /* kernel command line, or NULL */
     const char *console; /* "stdio", "unix:PATH" or "file:PATH" */
     const char *serial;  /* or NULL */
+    const char *nvram;   /* file of EFI variables; NULL: they live in memory */
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;

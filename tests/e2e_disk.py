@@ -1,7 +1,6 @@
 """Linux on disks behind the SCSI adapter, started directly: the root file system on a disk, whole
 disks and discs read and copied, inserts with sqlite3, a reset, clean file systems afterwards, locks
 and overlays."""
-import gzip
 import hashlib
 import os
 import shutil
@@ -14,7 +13,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
 
 KERNEL, DISK_GZ, CD_GZ = guest.need("guests/vmlinux.gz", "guests/disk.img.gz", "guests/cd.iso.gz")
-CACHE = os.path.join(os.path.expanduser("~"), ".cache", "kittson")
 PROMPT = r"guest# "
 ROOT = "console=ttyS0,115200n8 root=/dev/sda2 "
 
@@ -22,18 +20,6 @@ ROOT = "console=ttyS0,115200n8 root=/dev/sda2 "
 def check(condition, text):
     if not condition:
         raise guest.GuestError(text)
-
-
-def unpacked(packed):
-    """The image in the cache; unpacked again when the archive is newer."""
-    os.makedirs(CACHE, exist_ok=True)
-    path = os.path.join(CACHE, os.path.basename(packed)[:-3])
-    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(packed):
-        part = tempfile.NamedTemporaryFile(dir=CACHE, delete=False)
-        with gzip.open(packed) as source, part:
-            shutil.copyfileobj(source, part, 1 << 20)
-        os.rename(part.name, path)
-    return path
 
 
 def sha256(path):
@@ -160,8 +146,8 @@ def deterministic(disk):
 
 
 def test():
-    disk, disc = unpacked(DISK_GZ), unpacked(CD_GZ)
-    with tempfile.TemporaryDirectory(prefix="kittson-", dir=CACHE) as tmp:
+    disk, disc = guest.unpacked(DISK_GZ), guest.unpacked(CD_GZ)
+    with tempfile.TemporaryDirectory(prefix="kittson-", dir=guest.CACHE) as tmp:
         whole_disks(disk, disc, tmp)
         deterministic(disk)
         base = os.path.join(tmp, "disk.img")

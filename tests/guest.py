@@ -2,9 +2,11 @@
 
 Every wait has a deadline and ends when the text arrives or the process ends: no fixed sleeps.
 """
+import gzip
 import os
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +18,7 @@ SOURCE = os.environ.get("KITTSON_SOURCE") or os.path.dirname(
 PROGRAM = os.environ.get("KITTSON") or os.path.join(SOURCE, "build", "bin", "kittson")
 SHARED = os.environ.get("KITTSON_SHARED") or os.path.join(SOURCE, "..", "shared")
 SKIPPED = 77
+CACHE = os.path.join(os.path.expanduser("~"), ".cache", "kittson")  # unpacked images
 
 
 def need(*paths):
@@ -26,6 +29,18 @@ def need(*paths):
             print("skipped: %s is not there (set KITTSON_SHARED)" % p)
             sys.exit(SKIPPED)
     return full
+
+
+def unpacked(packed):
+    """The image in the cache; unpacked again when the archive is newer."""
+    os.makedirs(CACHE, exist_ok=True)
+    path = os.path.join(CACHE, os.path.basename(packed)[:-3])
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(packed):
+        part = tempfile.NamedTemporaryFile(dir=CACHE, delete=False)
+        with gzip.open(packed) as source, part:
+            shutil.copyfileobj(source, part, 1 << 20)
+        os.rename(part.name, path)
+    return path
 
 
 class GuestError(Exception):
