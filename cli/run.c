@@ -3,6 +3,7 @@
 #include "hpvm_map.h"
 #include "log.h"
 #include "machine.h"
+#include "net.h"
 #include "opts.h"
 #include "text.h"
 
@@ -24,6 +25,7 @@ enum {
     OPT_APPEND,
     OPT_DISK,
     OPT_CDROM,
+    OPT_NET,
     OPT_CONSOLE,
     OPT_DISPLAY,
     OPT_UUID,
@@ -45,6 +47,8 @@ static const struct opt run_options[] = {
     {OPT_APPEND, "append", 0, "TEXT", "kernel command line", NULL},
     {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
     {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
+    {OPT_NET, "net", 0, "KIND",
+     "a network adapter: none (default) or user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,mac=M]", NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
     {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
@@ -58,7 +62,6 @@ static const struct opt run_options[] = {
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
-    {OPT_LATER, "net", 0, "KIND", NULL, "the network adapter"},
     {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
     {OPT_LATER, "monitor", 0, "unix:PATH", NULL, "the monitor"},
     {OPT_LATER, "trace", 0, "SPEC", NULL, "execution traces"},
@@ -70,6 +73,7 @@ static const struct opt run_options[] = {
 struct run_args {
     struct machine_config machine;
     struct machine_drive drives[MAX_DRIVES];
+    struct net_args net;
     bool stats;
 };
 
@@ -277,6 +281,8 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         return set_disk(a, v, why, size);
     case OPT_CDROM:
         return set_cdrom(a, v, why, size);
+    case OPT_NET:
+        return net_parse(&a->net, v, why, size);
     case OPT_CONSOLE:
         return set_console(a, v, why, size);
     case OPT_UUID:
@@ -299,6 +305,10 @@ static int check(const struct run_args *a, char *why, size_t size)
     const struct machine_config *c = &a->machine;
     if (c->kernel == NULL && c->initrd != NULL) {
         snprintf(why, size, "--initrd %s: an initial RAM disk needs --kernel", c->initrd);
+        return -EINVAL;
+    }
+    if (c->deterministic && a->net.nics > 0) {
+        snprintf(why, size, "--net user: hosts outside do not follow the time of --deterministic");
         return -EINVAL;
     }
     return 0;
@@ -353,6 +363,8 @@ int cmd_run(int argc, char **argv)
         log_error("%s", why);
         return CLI_USAGE;
     }
+    a.machine.nics = a.net.nic;
+    a.machine.nic_count = a.net.nics;
     if (a.machine.kernel == NULL) {
         a.machine.image = demo_image;
         a.machine.image_size = (size_t)(demo_image_end - demo_image);

@@ -24,6 +24,7 @@ struct board {
     struct ioport_space *ports;
     struct pci *pci;
     struct storage *storage;
+    struct network *network;
     bool quit;
 };
 
@@ -220,6 +221,16 @@ static int place_devices(struct board *b)
     return err;
 }
 
+static int make_network(struct board *b, char *why, size_t size)
+{
+    struct machine *m = b->machine;
+    why[0] = '\0';
+    int err = network_new(&m->config, b->pci, m, machine_now_ns, &b->network, why, size);
+    if (err != 0 && why[0] == '\0')
+        snprintf(why, size, "the network cannot be set up: %s", strerror(-err));
+    return err;
+}
+
 int board_new(struct machine *m, char *why, size_t size)
 {
     struct board *b = calloc(1, sizeof *b);
@@ -240,6 +251,8 @@ int board_new(struct machine *m, char *why, size_t size)
     err = storage_new(&m->config, b->pci, &b->storage, why, size);
     if (err != 0 && why[0] == '\0')
         snprintf(why, size, "the disks cannot be set up: %s", strerror(-err));
+    if (err == 0)
+        err = make_network(b, why, size);
     pci_assign(b->pci, pci_gsi);
     if (err == 0)
         storage_probe(b->storage);
@@ -260,6 +273,7 @@ void board_free(struct board *b)
     acpi_pm_free(b->pm);
     uart_free(b->uart);
     storage_free(b->storage);
+    network_free(b->network);
     pci_free(b->pci);
     iosapic_free(b->iosapic);
     ioport_free(b->ports);
@@ -280,15 +294,16 @@ void board_poll(struct board *b)
 {
     console_poll(b->console);
     storage_poll(b->storage);
+    network_poll(b->network);
     acpi_pm_poll(b->pm);
 }
 
 uint64_t board_due_ns(struct board *b)
 {
-    uint64_t due = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);
-    if (due == UINT64_MAX)
-        return UINT64_MAX;
-    return due > now ? due - now : 0;
+    uint64_t at = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);
+    uint64_t due = at == UINT64_MAX ? UINT64_MAX : at > now ? at - now : 0;
+    uint64_t network = network_due_ns(b->network);
+    return network < due ? network : due;
 }
 
 unsigned board_poll_fds(struct board *b, struct pollfd *fds)
@@ -297,12 +312,17 @@ unsigned board_poll_fds(struct board *b, struct pollfd *fds)
     int fd = storage_fd(b->storage);
     if (fd >= 0)
         fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
-    return n;
+    return n + network_poll_fds(b->network, fds + n, BOARD_MAX_FDS - n);
 }
 
 struct storage *board_storage(struct board *b)
 {
     return b->storage;
+}
+
+struct network *board_network(struct board *b)
+{
+    return b->network;
 }
 
 bool board_quit_requested(struct board *b)

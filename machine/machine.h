@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "cpu.h"
+#include "slirp.h"
 
 /* A disk or disc drive: target of the SCSI adapter in a slot (0..6, 0..7, 0..14). Adapters are
  * there because of their drives. */
@@ -24,6 +25,16 @@ struct machine_drive {
     const char *overlay; /* disks: file that takes the writes, or NULL */
 };
 #define MACHINE_MAX_DRIVES 64
+
+/* A network adapter on a user network. */
+struct machine_nic {
+    unsigned bus, slot;
+    bool has_mac; /* else one is made from the machine's UUID and the place */
+    uint8_t mac[NET_MAC_SIZE];
+    const struct usernet_forward *forwards; /* the caller's */
+    unsigned forward_count;
+};
+#define MACHINE_MAX_NICS 7
 
 /* Strings stay the caller's and must outlive the machine. */
 struct machine_config {
@@ -41,6 +52,8 @@ struct machine_config {
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;
+    const struct machine_nic *nics; /* the caller's */
+    unsigned nic_count;
     bool jit;           /* translate hot code */
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */

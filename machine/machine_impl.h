@@ -8,6 +8,7 @@
 #include "hpvm_map.h"
 #include "machine.h"
 #include "mem.h"
+#include "network.h"
 #include "storage.h"
 
 struct board;
@@ -55,7 +56,7 @@ void board_poll(struct board *b);
 /* Nanoseconds until a device wants board_poll, UINT64_MAX when none does. */
 uint64_t board_due_ns(struct board *b);
 /* What to poll(2) for: at most BOARD_MAX_FDS entries, none when nothing can come from outside. */
-#define BOARD_MAX_FDS 3
+#define BOARD_MAX_FDS 512
 unsigned board_poll_fds(struct board *b, struct pollfd *fds);
 /* PCI configuration accesses of firmware_config. */
 uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
@@ -64,6 +65,7 @@ void board_pci_write(void *machine, unsigned seg, unsigned bus, unsigned devfn, 
                      unsigned size, uint64_t value);
 /* Disks and discs. */
 struct storage *board_storage(struct board *b);
+struct network *board_network(struct board *b);
 /* The user asked to end the process from the console. */
 bool board_quit_requested(struct board *b);
 

@@ -257,6 +257,7 @@ void machine_print_stats(const struct machine *m, FILE *out)
     fprintf(out, "machine time: %.3f s, %.3f s of it asleep\n",
             (double)machine_now_ns((void *)m) / 1e9, (double)m->idle_ns / 1e9);
     storage_print_stats(board_storage(m->board), out);
+    network_print_stats(board_network(m->board), out);
     fprintf(out, "rounds %" PRIu64 ", resets %" PRIu64 "\n", m->rounds, m->resets);
     fprintf(out, "all: %" PRIu64 " instruction slots in %.3f s of host CPU, %.1f MIPS\n", total,
             cpu, (double)total / cpu / 1e6);

@@ -63,7 +63,6 @@ refused 'did you mean --kernel' run --kernal x
 refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
-refused 'net comes with' run --net user
 refused 'comes with a later version' run --cpu lockstep
 
 # --- values ---
@@ -71,6 +70,12 @@ for size in 0 1 1M 63M 1T abc -1 1.5G '' 99999999999999999999 512G 67108865; do
     refused '-m' run -m "$size"
 done
 refused '-m needs a value' run -m
+for net in '' bridge userx user,x user,mac=1 user,mac=01-00-00-00-00-01 user,mac=0x0200000000011 \
+    user,hostfwd= user,hostfwd=tcp::-:22 user,hostfwd=tcp::70000-:22 user,hostfwd=icmp::1-:1 \
+    user,hostfwd=tcp:localhost:22-:22 user,hostfwd=tcp::2222; do
+    refused '--net' run --net "$net"
+done
+refused '--deterministic' run --net user --deterministic
 for cpus in 0 17 x '' -3; do
     refused '-c' run -c "$cpus"
 done
