@@ -156,6 +156,9 @@ static int take_record(const uint8_t *bytes, size_t size, size_t *at, struct nvr
     *at += RECORD + padded(body);
     if (crc32_z(0, r + RECORD, body) != le32(r + 4) || !body_ok(r + RECORD, body))
         return -EBADMSG;
+    for (uint32_t i = body; i < padded(body); i++)
+        if (r[RECORD + i])
+            return -EBADMSG;
     return take_body(out, r + RECORD);
 }
 
