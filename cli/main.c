@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "log.h"
 #include "text.h"
+#include "vmp.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +138,9 @@ static int global_option(const char *arg)
 
 int main(int argc, char **argv)
 {
+    vmp_command *hpvm = argc > 0 ? vmp_find(argv[0]) : NULL;
+    if (hpvm != NULL)
+        return hpvm(argc, argv);
     if (argc < 2) {
         log_error("no command given: kittson --help lists them, kittson run shows a demo");
         return CLI_USAGE;

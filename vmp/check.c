@@ -1,0 +1,173 @@
+/* The host's resources and the warnings about a guest that needs more: see vmp.h. Switches other
+ * than localnet do not exist as long as there is nothing to create them. */
+#include "vmp.h"
+
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static uint64_t value_in(const char *text, const char *key)
+{
+    const char *p = text != NULL ? strstr(text, key) : NULL;
+    return p != NULL
+               ? g_ascii_strtoull(p + strlen(key) + strspn(p + strlen(key), " \t:="), NULL, 10)
+               : 0;
+}
+
+void vmp_host_read(struct vmp_host *h)
+{
+    g_autofree char *memory = NULL;
+    g_autofree char *cpu = NULL;
+    g_autofree char *configured = NULL;
+    const char *path = getenv("HPVM_CONF");
+    g_file_get_contents("/proc/meminfo", &memory, NULL, NULL);
+    g_file_get_contents("/proc/cpuinfo", &cpu, NULL, NULL);
+    g_file_get_contents(path != NULL ? path : "/etc/rc.config.d/hpvmconf", &configured, NULL, NULL);
+    uint64_t limit = value_in(memory, "CommitLimit"), used = value_in(memory, "Committed_AS");
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    h->processors = online > 0 ? (uint64_t)online : 1;
+    h->mhz = value_in(cpu, "cpu MHz");
+    h->mhz = h->mhz > 0 ? h->mhz : 1000;
+    h->memory = value_in(memory, "MemTotal") / 1024;
+    h->available = value_in(memory, "MemAvailable") / 1024;
+    h->swap = limit > used ? (limit - used) / 1024 : 0;
+    h->max_vcpus = value_in(configured, "MAXVCPUS");
+    if (h->max_vcpus == 0 || h->max_vcpus > GUEST_VCPUS_MAX)
+        h->max_vcpus = 4;
+}
+
+unsigned vmp_entitlement(const struct guest *g, const struct vmp_host *h)
+{
+    if (g->cycles == 0)
+        return (unsigned)g->percent * 10;
+    uint64_t tenths = g->cycles * 1000 / h->mhz;
+    return tenths > 1000 ? 1000 : (unsigned)tenths;
+}
+
+struct warnings {
+    FILE *out;
+    const struct guest *guest;
+    unsigned count;
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(struct warnings *w, const char *fmt, ...)
+{
+    va_list ap;
+    if (w->count++ == 0)
+        fprintf(w->out, "HPVM guest %s configuration problems:\n", w->guest->name);
+    fprintf(w->out, "    Warning %u", w->count);
+    va_start(ap, fmt);
+    vfprintf(w->out, fmt, ap);
+    va_end(ap);
+    fputc('\n', w->out);
+}
+
+static void warn_host(struct warnings *w, struct state *s, const struct vmp_host *h)
+{
+    const struct guest *g = w->guest;
+    uint64_t share = vmp_entitlement(g, h) * g->vcpus;
+    for (guint i = 0; i < state_entries(s)->len; i++) {
+        const struct entry *e = state_entries(s)->pdata[i];
+        if (e->running && e->guest != NULL && strcmp(e->uuid, g->uuid) != 0)
+            share += vmp_entitlement(e->guest, h) * e->guest->vcpus;
+    }
+    if (g->vcpus > h->max_vcpus)
+        warn(w, ": Guest needs more vcpus than server supports.");
+    else if (g->vcpus > h->processors)
+        warn(w, ": Guest's vcpus exceeds server's physical cpus.");
+    if (g->memory + g->memory * 7 / 100 > h->available)
+        warn(w, ": Insufficient free memory for guest.");
+    if (g->memory > h->swap)
+        warn(w, ": Insufficient swap resource for guest.");
+    if (share > h->processors * 1000 || g->vcpus > h->processors)
+        warn(w, ": Insufficient cpu resource for guest.");
+}
+
+/* Discs kept in files may serve several guests. */
+static bool shareable(const struct resource *r)
+{
+    struct stat st;
+    if (strcmp(r->type, "dvd") != 0)
+        return false;
+    if (strcmp(r->storage, "null") == 0)
+        return stat(r->device, &st) == 0 && S_ISDIR(st.st_mode);
+    return strcmp(r->storage, "file") == 0;
+}
+
+static bool used_by_guest(const struct guest *g, struct state *s, const struct resource *r)
+{
+    for (guint i = 0; i < state_entries(s)->len; i++) {
+        const struct entry *e = state_entries(s)->pdata[i];
+        if (e->guest == NULL || strcmp(e->uuid, g->uuid) == 0)
+            continue;
+        for (guint j = 0; j < e->guest->devices->len; j++) {
+            const struct resource *d = guest_device(e->guest, j);
+            if (d->network != r->network)
+                continue;
+            if (r->network ? memcmp(d->mac, r->mac, 6) == 0
+                           : strcmp(d->device, r->device) == 0 && !(shareable(r) && shareable(d)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool used_by_server(const char *device, const char *mounts, const char *swaps)
+{
+    g_autofree char *start = g_strdup_printf("%s ", device);
+    g_autofree char *line = g_strdup_printf("\n%s ", device);
+    const char *tables[] = {mounts, swaps};
+    for (int i = 0; i < 2; i++)
+        if (tables[i] != NULL &&
+            (g_str_has_prefix(tables[i], start) || strstr(tables[i], line) != NULL))
+            return true;
+    return false;
+}
+
+static void warn_storage(struct warnings *w, struct state *s)
+{
+    g_autofree char *mounts = NULL;
+    g_autofree char *swaps = NULL;
+    g_file_get_contents("/proc/mounts", &mounts, NULL, NULL);
+    g_file_get_contents("/proc/swaps", &swaps, NULL, NULL);
+    for (guint i = 0; i < w->guest->devices->len; i++) {
+        const struct resource *r = guest_device(w->guest, i);
+        struct stat st;
+        if (r->network)
+            continue;
+        if (used_by_guest(w->guest, s, r))
+            warn(w, " on item %s: Device file '%s' in use by another guest.", r->device, r->device);
+        if (used_by_server(r->device, mounts, swaps))
+            warn(w, " on item %s: Device file '%s' in use by server.", r->device, r->device);
+        if (stat(r->device, &st) != 0)
+            warn(w, " on item %s backing device does not exist.", r->device);
+    }
+}
+
+static void warn_network(struct warnings *w, struct state *s)
+{
+    for (guint i = 0; i < w->guest->devices->len; i++) {
+        const struct resource *r = guest_device(w->guest, i);
+        if (!r->network)
+            continue;
+        if (used_by_guest(w->guest, s, r))
+            warn(w, " on item %s: MAC address in use for switch %s.", r->device, r->device);
+        if (strcmp(r->device, "localnet") != 0)
+            warn(w, " on item %s: '%s' backing device does not exist.", r->device, r->device);
+    }
+}
+
+unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,
+                  const char *may_prevent)
+{
+    struct warnings w = {.out = out, .guest = g};
+    warn_host(&w, s, h);
+    warn_storage(&w, s);
+    warn_network(&w, s);
+    if (w.count > 0)
+        fprintf(out, "These problems %s.\n", may_prevent);
+    return w.count;
+}

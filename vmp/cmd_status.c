@@ -1,0 +1,188 @@
+/* hpvmstatus: what guests there are, one of them in detail, and what the host has left. Use of
+ * processors (-r) is that of guests whose process reports it; the others used nothing. */
+#include "status.h"
+
+#include <string.h>
+
+struct view {
+    const struct vmp_options *o;
+    struct state *s;
+    struct entry *one; /* NULL: all */
+    struct vmp_host host;
+    bool deferred;
+};
+
+static int no_guests(void)
+{
+    vmp_fail("No guest information is available.");
+    return vmp_unable();
+}
+
+typedef void each_fn(const struct view *v, const struct entry *e);
+
+static void for_each(const struct view *v, each_fn *fn)
+{
+    if (v->one != NULL)
+        fn(v, v->one);
+    for (guint i = 0; v->one == NULL && i < state_entries(v->s)->len; i++)
+        fn(v, state_entries(v->s)->pdata[i]);
+}
+
+static void summary_one(const struct view *v, const struct entry *e)
+{
+    status_summary_row(stdout, e, v->deferred);
+}
+
+static void machine_one(const struct view *v, const struct entry *e)
+{
+    status_machine(stdout, e, v->deferred, v->one != NULL, &v->host);
+}
+
+static void xml_one(const struct view *v, const struct entry *e)
+{
+    status_xml(stdout, e, v->deferred, &v->host);
+}
+
+static void verbose_one(const struct view *v, const struct entry *e)
+{
+    const struct guest *g = status_shown(e, v->deferred);
+    if (e != (v->one != NULL ? v->one : state_entries(v->s)->pdata[0]))
+        putchar('\n');
+    if (g != NULL)
+        status_verbose(stdout, e, g, &v->host);
+    else
+        printf("[Virtual Machine Details]\n%-24s: %s\n%-24s: %s\n%-24s: Invalid\n",
+               "Virtual Machine Name", e->name, "Virtual Machine UUID", e->uuid, "State");
+}
+
+static void usage_row(const struct view *v, const struct entry *e)
+{
+    const struct guest *g = status_shown(e, v->deferred);
+    if (g == NULL)
+        return;
+    double entitlement = vmp_entitlement(g, &v->host) / 10.0;
+    if (v->one == NULL)
+        printf("%-20.20s %5d ", e->name, (int)g->number);
+    printf("%6d %10.1f%% %6.1f%% %6.1f%% %16d\n", (int)g->vcpus, entitlement, 100.0, 0.0, 0);
+}
+
+static int show_usage(const struct view *v)
+{
+    if (v->one == NULL) {
+        puts("[Virtual CPU entitlement]\n"
+             "                                                      Percent       Cumulative\n"
+             "Virtual Machine Name VM #  #VCPUs Entitlement Maximum   Usage            Usage\n"
+             "==================== ===== ====== =========== ======= ======= ================");
+        for_each(v, usage_row);
+        return 0;
+    }
+    puts("[Virtual Machine entitlements]\n"
+         "                           Percent       Cumulative\n"
+         "#VCPUs Entitlement Maximum   Usage            Usage\n"
+         "====== =========== ======= ======= ================");
+    usage_row(v, v->one);
+    puts("\n[Virtual CPU details]\n"
+         "vCPU Cumulative       Guest   Host    Cycles   Sampling\n"
+         "ID   Usage            percent percent achieved Interval\n"
+         "==== ================ ======= ======= ======== ===========");
+    for (int i = 0; i < (int)v->one->guest->vcpus; i++)
+        printf("%4d %16d %6.1f%% %6.1f%% %5dMHz %3d seconds\n", i, 0, 0.0, 0.0, 0, 0);
+    return 0;
+}
+
+static int show_host(const struct view *v)
+{
+    const struct vmp_host *h = &v->host;
+    if (vmp_has(v->o, 'M')) {
+        printf("%d:%d:%d:%d:%d:%d\n", (int)h->mhz, (int)h->memory, (int)h->processors,
+               (int)h->available, (int)h->swap, (int)status_vcpus(h));
+        return 0;
+    }
+    if (vmp_has(v->o, 'X')) {
+        printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<hpvmstatus>\n  <server mhz=\"%d\" "
+               "memory_mb=\"%d\" processors=\"%d\" available_mb=\"%d\" swap_mb=\"%d\" "
+               "max_vcpus=\"%d\"/>\n</hpvmstatus>\n",
+               (int)h->mhz, (int)h->memory, (int)h->processors, (int)h->available, (int)h->swap,
+               (int)status_vcpus(h));
+        return 0;
+    }
+    status_host(stdout, h);
+    return 0;
+}
+
+static int show_guests(const struct view *v)
+{
+    const struct vmp_options *o = v->o;
+    if (state_entries(v->s)->len == 0)
+        return no_guests();
+    if (vmp_has(o, 'X')) {
+        puts("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<hpvmstatus>");
+        for_each(v, xml_one);
+        puts("</hpvmstatus>");
+    } else if (vmp_has(o, 'M')) {
+        for_each(v, machine_one);
+    } else if (vmp_has(o, 'r')) {
+        return show_usage(v);
+    } else if (vmp_has(o, 'd')) {
+        status_devices(stdout, status_shown(v->one, v->deferred));
+    } else if (vmp_has(o, 'V')) {
+        for_each(v, verbose_one);
+    } else if (v->one != NULL) {
+        status_tables(stdout, v->one, status_shown(v->one, v->deferred), &v->host);
+    } else {
+        status_summary_header(stdout);
+        for_each(v, summary_one);
+    }
+    return 0;
+}
+
+static int show(const struct view *v)
+{
+    const struct vmp_options *o = v->o;
+    if (vmp_has(o, 'v'))
+        puts("hpvmstatus: " VMP_VERSION);
+    if (vmp_has(o, 's'))
+        return show_host(v);
+    if (vmp_has(o, 'm')) {
+        puts("No HPVM multi-server environment configured");
+        return 0;
+    }
+    if (vmp_has(o, 'S')) {
+        puts("HPVM scheduler is running in NORMAL mode.");
+        return 0;
+    }
+    if (vmp_has(o, 'e')) {
+        state_show_log(v->s, v->one != NULL ? v->one->uuid : NULL, stdout);
+        return 0;
+    }
+    return show_guests(v);
+}
+
+static int run(const struct vmp_options *o, int argc, char **argv)
+{
+    bool named = vmp_has(o, 'P') || vmp_has(o, 'p');
+    if ((vmp_has(o, 'D') || vmp_has(o, 'd')) && vmp_check_selection(o) != 0)
+        return 1;
+    struct view v = {.o = o, .deferred = vmp_has(o, 'D')};
+    v.s = vmp_open(o, false, argc, argv);
+    if (v.s == NULL)
+        return 1;
+    vmp_host_read(&v.host);
+    v.one = named ? vmp_select(o, v.s) : NULL;
+    int status = named && v.one == NULL ? 1 : show(&v);
+    state_close(v.s);
+    if (fflush(stdout) != 0)
+        status = vmp_fail("The output cannot be written.");
+    return status;
+}
+
+int vmp_status(int argc, char **argv)
+{
+    struct vmp_options o;
+    int status =
+        vmp_parse(&o, argc, argv, ":P:p:VXMvDerdmSs", "", "Pp VXM DerdmSs mP mp sP sp SP Sp");
+    if (status == 0)
+        status = run(&o, argc, argv);
+    vmp_options_free(&o);
+    return status;
+}

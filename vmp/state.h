@@ -1,0 +1,57 @@
+/* The directories the hpvm commands keep guests in: /var/opt/hpvm for root,
+ * $XDG_STATE_HOME/hpvm for others, $HPVM_ROOT before both.
+ *
+ *   uuids/UUID/vmm_config.current .prev .next   the guest; the truth
+ *   uuids/UUID/events, run                      changes made; held locked while the guest runs
+ *   guests/NAME                                 link to ../uuids/UUID
+ *   common/lock, next_number, command.log
+ *
+ * One lock covers it all: readers share it, writers have it alone. A writer that dies leaves the
+ * old or the new file, never half of one; the next writer clears its leftovers away. Starts no
+ * guests.
+ */
+#ifndef KITTSON_VMP_STATE_H
+#define KITTSON_VMP_STATE_H
+
+#include "guest_config.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+struct state;
+
+struct entry {
+    char name[GUEST_NAME_MAX + 1]; /* of a damaged guest the best known */
+    char uuid[37];
+    char problem[200];   /* why guest is NULL */
+    struct guest *guest; /* in force now; when off the one of the next start */
+    struct guest *next;  /* changed since the guest started, or NULL */
+    const char *run;     /* "Off", "On (OS)"... or "Invalid" */
+    pid_t pid;           /* 0: unknown or off */
+    bool running;
+};
+
+/* Opens and locks. NULL and a sentence in why. */
+struct state *state_open(bool write, char *why, size_t size);
+void state_close(struct state *s);
+const char *state_root(const struct state *s);
+
+/* All guests (struct entry), by number, damaged ones last. Owned by s. */
+GPtrArray *state_entries(struct state *s);
+/* By name or, with NULL, by number. NULL: none. */
+struct entry *state_find(struct state *s, const char *name, uint64_t number);
+
+/* 0 or -errno. state_save writes .next for a running guest. */
+int state_create(struct state *s, struct guest *g); /* gives it its number */
+int state_save(struct state *s, const struct entry *e, const struct guest *g);
+int state_rename(struct state *s, const struct entry *e, const char *name);
+int state_remove(struct state *s, const struct entry *e);
+
+/* One line in the event log of a guest, or with NULL in the command log. */
+void state_log(struct state *s, const char *uuid, const char *line);
+/* Copies such a log to out. */
+void state_show_log(struct state *s, const char *uuid, FILE *out);
+
+void state_new_uuid(char uuid[37]);
+
+#endif

@@ -1,0 +1,70 @@
+/* The hpvm commands: one function per command name, and what they share: options, messages,
+ * changes to a guest, warnings. Starts and stops no guests.
+ */
+#ifndef KITTSON_VMP_VMP_H
+#define KITTSON_VMP_VMP_H
+
+#include "state.h"
+
+typedef int vmp_command(int argc, char **argv);
+
+/* The command a program name stands for ("/usr/bin/hpvmstatus"), NULL: none. */
+vmp_command *vmp_find(const char *program);
+
+int vmp_create(int argc, char **argv);
+int vmp_modify(int argc, char **argv);
+int vmp_clone(int argc, char **argv);
+int vmp_remove(int argc, char **argv);
+int vmp_status(int argc, char **argv);
+int vmp_info(int argc, char **argv);
+
+#define VMP_VERSION "Version A.03.00 (Kittson " KITTSON_VERSION ")"
+
+/* "hpvmcreate: ..." on standard error; returns the exit status 1. */
+int vmp_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int vmp_unable(void); /* "hpvmcreate: Unable to continue." */
+
+/* The options of one command line, in order. */
+struct vmp_option {
+    int letter;
+    const char *value;
+};
+struct vmp_options {
+    const char *command;
+    GArray *list; /* struct vmp_option */
+    uint64_t number;
+};
+
+/* letters as for getopt; repeat: letters that may come more than once; exclusive: groups of
+ * letters, separated by blanks, of which at most one may be given. 0, or 1 after a message. */
+int vmp_parse(struct vmp_options *o, int argc, char **argv, const char *letters, const char *repeat,
+              const char *exclusive);
+void vmp_options_free(struct vmp_options *o);
+bool vmp_has(const struct vmp_options *o, int letter);
+const char *vmp_value(const struct vmp_options *o, int letter);
+
+/* Opens the state and logs the command line. NULL after a message. */
+struct state *vmp_open(const struct vmp_options *o, bool write, int argc, char **argv);
+/* The guest -P or -p names, which must be readable. NULL after a message. */
+struct entry *vmp_select(const struct vmp_options *o, struct state *s);
+int vmp_check_selection(const struct vmp_options *o);
+
+/* Applies every option that changes a guest. 0, or 1 after messages. */
+int vmp_apply(const struct vmp_options *o, struct guest *g);
+/* Fills in what is left open: MAC addresses and, among the other guests, port numbers. */
+void vmp_complete(struct guest *g, struct state *s);
+
+/* What the host has. */
+struct vmp_host {
+    uint64_t mhz, processors, max_vcpus;
+    uint64_t memory, available, swap; /* MB */
+};
+void vmp_host_read(struct vmp_host *h);
+/* Percent of one processor a guest is entitled to per vCPU, in tenths. */
+unsigned vmp_entitlement(const struct guest *g, const struct vmp_host *h);
+
+/* Prints the numbered warnings between a header and the line given; returns how many. */
+unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,
+                  const char *may_prevent);
+
+#endif
