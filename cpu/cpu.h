@@ -341,6 +341,16 @@ static inline unsigned cpu_cpl(const struct cpu *c)
 /* Ends a firmware call: continues at b0; pop_frame also does what br.ret does (stacked calls). */
 void cpu_firmware_return(struct cpu *c, bool pop_frame);
 
+/* Calls of guest code by firmware. push hides the current frame as cover does, stores all dirty
+ * registers and makes a frame of n registers (at most 8) from args: what a called function finds.
+ * pop discards every frame made since and brings the hidden one back. Both false: the backing store
+ * is not there, and the register stack is in an undefined state. */
+struct cpu_frame {
+    uint64_t cfm, bsp, rnat;
+};
+bool cpu_frame_push(struct cpu *c, struct cpu_frame *f, const uint64_t *args, unsigned n);
+bool cpu_frame_pop(struct cpu *c, const struct cpu_frame *f);
+
 /* Continues an interrupted context whose registers were put back: what rfi does, without CRs. */
 void cpu_resume(struct cpu *c, uint64_t ip, uint64_t psr, uint64_t cfm);
 

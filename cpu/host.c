@@ -4,6 +4,7 @@
 #include "alat.h"
 #include "block.h"
 #include "interp.h"
+#include "rse.h"
 
 void cpu_code_changed(struct cpu *c, uint64_t page)
 {
@@ -18,6 +19,43 @@ void cpu_memory_written(struct cpu *c)
 void cpu_watch_page(struct cpu *c, uint64_t page)
 {
     stlb_protect_page(c, page);
+}
+
+/* Fills `args` into a fresh frame of n registers. */
+static bool new_frame(struct cpu *c, const uint64_t *args, unsigned n)
+{
+    if (!rse_alloc(c, NULL, n, 0, 0))
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        cpu_set_gr(c, 32 + i, args[i]);
+    cpu_update_mode(c);
+    return true;
+}
+
+bool cpu_frame_push(struct cpu *c, struct cpu_frame *f, const uint64_t *args, unsigned n)
+{
+    f->cfm = cpu_cfm(c);
+    rse_cover(c);
+    if (!rse_flush(c, NULL))
+        return false;
+    f->bsp = c->bsp;
+    f->rnat = c->rnat;
+    return new_frame(c, args, n);
+}
+
+/* What software does to go back to an older frame (longjmp): nothing is dirty there, so the frame's
+ * registers come from memory. */
+bool cpu_frame_pop(struct cpu *c, const struct cpu_frame *f)
+{
+    cpu_set_cfm(c, 0);
+    c->ndirty = 0;
+    c->bsp = c->bspstore = f->bsp;
+    c->rnat = f->rnat;
+    rse_return(c, f->cfm, CFM_SOF(f->cfm));
+    if (!rse_complete(c))
+        return false;
+    cpu_update_mode(c);
+    return true;
 }
 
 void cpu_skip_ticks(struct cpu *c, uint64_t ticks)

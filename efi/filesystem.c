@@ -460,6 +460,11 @@ int fs_delete(struct fs_file *f)
     return err;
 }
 
+struct fs *fs_of(const struct fs_file *f)
+{
+    return f->node->fs;
+}
+
 bool fs_is_dir(const struct fs_file *f)
 {
     return is_dir(f->node);

@@ -87,6 +87,8 @@ int fs_close(struct fs_file *f);
 int fs_delete(struct fs_file *f);
 
 bool fs_is_dir(const struct fs_file *f);
+/* The volume an open file is on. */
+struct fs *fs_of(const struct fs_file *f);
 /* From the position on, which moves. *len is cut at the end of the file; 0 there. A position
  * beyond the end is -EIO, as EFI's Read has it. */
 int fs_read(struct fs_file *f, void *buf, uint64_t *len);

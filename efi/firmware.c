@@ -7,6 +7,7 @@
 #include <string.h>
 #include "fpswa.h"
 #include "log.h"
+#include "runtime.h"
 
 /* Walker off, the smallest size that may be written (SDM 2:4.1.5): systems save what SAL left here
  * and write it back. */
@@ -168,6 +169,19 @@ static void dispatch(struct fwcall *k, unsigned entry)
     case FW_ENTRY_INIT_RETURN:
         sal_init_return(k);
         break;
+    case FW_ENTRY_BOOT:
+        load_stacked_args(k);
+        boot_call(k);
+        break;
+    case FW_ENTRY_RESUME:
+        boot_resume(k);
+        break;
+    case FW_ENTRY_INTERRUPTION:
+        boot_interruption(k);
+        break;
+    case FW_ENTRY_POWER_ON:
+        boot_power_on(k);
+        break;
     case FW_ENTRY_FPSWA:
         call_fpswa(k);
         break;
@@ -232,6 +246,7 @@ static void forget_registrations(struct firmware *fw)
     memset(fw->touch, 0, sizeof(fw->touch));
     fw->pmi_entry = 0;
     fw->virtual_mode = false;
+    fw->config_at = 0;
     fw->nvmap = 0;
     fw->high_count++;
 }
@@ -241,6 +256,9 @@ int firmware_reset(struct firmware *fw)
     int err;
 
     pthread_mutex_lock(&fw->lock);
+    boot_free(fw->boot);
+    fw->boot = NULL;
+    efi_variables_forget_volatile(fw);
     forget_registrations(fw);
     memmap_init(&fw->map, fw->cfg.memory);
     err = mem_dma_fill(fw->mem, HPVM_FW_RAM, 0, HPVM_FW_RAM_SIZE);
@@ -301,6 +319,7 @@ void firmware_free(struct firmware *fw)
 {
     if (!fw)
         return;
+    boot_free(fw->boot);
     runtime_free(fw);
     pthread_mutex_destroy(&fw->lock);
     free(fw);
@@ -320,4 +339,18 @@ void firmware_attach_cpu(struct firmware *fw, struct cpu *c)
     c->kr[0] = HPVM_IOPORT;
     c->br[0] = FW_STUB_ADDR(FW_ENTRY_AP_WAIT);
     c->ip = FW_STUB_ADDR(FW_ENTRY_AP_WAIT);
+}
+
+void firmware_set_drives(struct firmware *fw, const struct firmware_drive *drives, unsigned count)
+{
+    fw->drives = drives;
+    fw->drive_count = count;
+}
+
+void firmware_power_on(struct firmware *fw, struct cpu *bsp)
+{
+    (void)fw;
+    bsp->ip = FW_STUB_ADDR(FW_ENTRY_POWER_ON);
+    bsp->halted = false;
+    bsp->running = true;
 }

@@ -1,9 +1,9 @@
-/* The machine's firmware: PAL, SAL, EFI runtime services, ACPI, SMBIOS and PCDP tables, and the
- * direct start of a Linux kernel.
+/* The machine's firmware: PAL, SAL, EFI boot and runtime services, boot manager, ACPI, SMBIOS and
+ * PCDP tables, and the direct start of a Linux kernel.
  *
  * Host-side: tables live in guest memory, every entry point is a guest bundle with a break.b that
- * makes the CPU call firmware_call(). Knows no device: addresses come from machine/hpvm_map.h,
- * the rest from struct firmware_config. Boot services and the boot manager are not here.
+ * makes the CPU call firmware_call(). Knows no device but the serial port: addresses come from
+ * machine/hpvm_map.h, the rest from struct firmware_config.
  */
 #ifndef KITTSON_EFI_FIRMWARE_H
 #define KITTSON_EFI_FIRMWARE_H
@@ -35,6 +35,17 @@ struct firmware_config {
                          unsigned size);
     void (*pci_write)(void *opaque, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
                       unsigned size, uint64_t value);
+};
+
+/* A drive the firmware can boot from, by its place behind a SCSI adapter. */
+struct block_dev;
+struct firmware_drive {
+    unsigned root, device, function, target;
+    bool removable; /* a disc drive */
+    void *opaque;
+    /* Describes the medium; *id changes with it. 0, or -ENOMEDIUM. Accesses that block_dev's
+     * functions make are done when they return. */
+    int (*medium)(void *opaque, struct block_dev *dev, uint32_t *id);
 };
 
 struct firmware;
@@ -70,6 +81,13 @@ void firmware_call(struct firmware *fw, struct cpu *c, uint64_t imm);
 
 /* An INIT reached a CPU (cpu_hooks.init): enters the handler registered through SAL. */
 void firmware_init(struct firmware *fw, struct cpu *c);
+
+/* The drives that boot services know; the array stays the caller's. */
+void firmware_set_drives(struct firmware *fw, const struct firmware_drive *drives, unsigned count);
+
+/* Points the CPU at the firmware's power-on code: boot services, then the boot manager. Call after
+ * firmware_attach_cpu(). */
+void firmware_power_on(struct firmware *fw, struct cpu *bsp);
 
 /* Loads a Linux/ia64 kernel (ELF or gzip of it) and optional initial RAM disk, and points the CPU
  * at its entry. Returns 0 or a negative errno with one sentence in why. initrd and cmdline may be

@@ -60,6 +60,13 @@ struct firmware {
     uint64_t mc_params[4][4];
     uint64_t min_state[HPVM_MAX_CPUS];
     uint64_t pmi_entry;
+    /* Configuration tables of the EFI system table. */
+    uint64_t config_at;
+    unsigned config_count;
+    /* Boot services, from power-on until the next; NULL after a direct kernel start. */
+    struct boot *boot;
+    const struct firmware_drive *drives;
+    unsigned drive_count;
     unsigned init_count; /* processors in the system's INIT handler */
     bool mc_expected[HPVM_MAX_CPUS];
     /* EFI runtime */
@@ -115,6 +122,15 @@ void sal_ap_woken(struct fwcall *k);
 void sal_init_return(struct fwcall *k);
 /* Continues the context kept in a minimal-state area. false: it is not RAM. */
 bool sal_resume(struct fwcall *k, uint64_t min_state);
+
+/* Boot services, boot_services.c. */
+struct boot;
+bool fw_boot_time(const struct firmware *fw);
+void boot_power_on(struct fwcall *k);
+void boot_call(struct fwcall *k);
+void boot_resume(struct fwcall *k);
+void boot_interruption(struct fwcall *k);
+void boot_free(struct boot *b);
 
 /* Frequencies after defaults. */
 uint64_t fw_cpu_hz(const struct firmware *fw);

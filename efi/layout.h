@@ -38,7 +38,11 @@ enum fw_entry {
     FW_ENTRY_AP_WOKEN,
     FW_ENTRY_FPSWA,
     FW_ENTRY_INIT_RETURN,
-    FW_ENTRY_RUNTIME, /* first of the EFI runtime services, in table order */
+    FW_ENTRY_BOOT,         /* boot services and protocols; r15 is the function's number */
+    FW_ENTRY_RESUME,       /* a guest function called by the firmware has returned */
+    FW_ENTRY_INTERRUPTION, /* from the boot services' vectors; r16 of bank 0 is which */
+    FW_ENTRY_POWER_ON,     /* the boot processor's first instruction */
+    FW_ENTRY_RUNTIME,      /* first of the EFI runtime services, in table order */
     FW_ENTRY_COUNT = FW_ENTRY_RUNTIME + 11,
 };
 #define FW_STUB_ADDR(n) (FW_STUBS + 16ull * (n))

@@ -78,31 +78,101 @@ const struct memmap_entry *memmap_find(const struct memmap *map, uint64_t addr)
     return NULL;
 }
 
-int memmap_claim(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
+/* Cuts the entry that holds `at` in two there. */
+static void cut(struct memmap *map, uint64_t at)
 {
-    uint64_t end;
-    struct memmap_entry *e, whole;
-    unsigned at;
+    struct memmap_entry *e = (struct memmap_entry *)memmap_find(map, at), tail;
 
-    if (size == 0 || start + size < start || start + size > UINT64_MAX - EFI_PAGE)
-        return -EINVAL;
-    end = (start + size + EFI_PAGE - 1) & ~(EFI_PAGE - 1);
-    start &= ~(EFI_PAGE - 1);
-    e = (struct memmap_entry *)memmap_find(map, start);
-    if (!e || e->type != EFI_CONVENTIONAL || end - e->start > e->size)
-        return -ENOMEM;
+    if (!e || e->start == at)
+        return;
+    tail = *e;
+    tail.start = at;
+    tail.size = e->start + e->size - at;
+    e->size = at - e->start;
+    insert(map, (unsigned)(e - map->e) + 1, tail);
+}
+
+/* Neighbours of one kind become one entry. Device ranges stay apart. */
+static void join(struct memmap *map)
+{
+    unsigned out = 0;
+
+    for (unsigned i = 1; i < map->n; i++) {
+        struct memmap_entry *a = &map->e[out], *e = &map->e[i];
+
+        if (a->type == e->type && a->attr == e->attr && a->type != EFI_MMIO &&
+            a->start + a->size == e->start)
+            a->size += e->size;
+        else
+            map->e[++out] = *e;
+    }
+    map->n = out + 1;
+}
+
+static bool releasable(const struct memmap_entry *e)
+{
+    return e && e->start - HPVM_FW_RAM >= HPVM_FW_RAM_SIZE && e->type != EFI_CONVENTIONAL &&
+           e->type != EFI_MMIO && e->type != EFI_MMIO_PORTS && e->type != EFI_UNUSABLE;
+}
+
+static uint64_t attributes(uint32_t type)
+{
+    return type == EFI_RUNTIME_CODE || type == EFI_RUNTIME_DATA ? EFI_ATTR_WB | EFI_ATTR_RUNTIME
+                                                                : EFI_ATTR_WB;
+}
+
+/* Checked pages get their new type. */
+static int retype(struct memmap *map, uint64_t start, uint64_t end, uint32_t type)
+{
     if (map->n + 2 > MEMMAP_MAX)
         return -ENOSPC;
-    whole = *e;
-    at = (unsigned)(e - map->e);
-    *e = (struct memmap_entry){start, end - start, whole.attr, type};
-    if (end < whole.start + whole.size)
-        insert(map, at + 1,
-               (struct memmap_entry){end, whole.start + whole.size - end, whole.attr, whole.type});
-    if (start > whole.start)
-        insert(map, at,
-               (struct memmap_entry){whole.start, start - whole.start, whole.attr, whole.type});
+    cut(map, start);
+    cut(map, end);
+    for (unsigned i = 0; i < map->n; i++)
+        if (map->e[i].start >= start && map->e[i].start < end) {
+            map->e[i].type = type;
+            map->e[i].attr = attributes(type);
+        }
+    join(map);
     return 0;
+}
+
+/* Widens to pages; -EINVAL when that is impossible. */
+static int page_range(uint64_t *start, uint64_t size, uint64_t *end)
+{
+    if (size == 0 || *start + size < *start || *start + size > UINT64_MAX - EFI_PAGE)
+        return -EINVAL;
+    *end = (*start + size + EFI_PAGE - 1) & ~(EFI_PAGE - 1);
+    *start &= ~(EFI_PAGE - 1);
+    return 0;
+}
+
+int memmap_claim(struct memmap *map, uint64_t start, uint64_t size, uint32_t type)
+{
+    const struct memmap_entry *e;
+    uint64_t end;
+
+    if (page_range(&start, size, &end))
+        return -EINVAL;
+    e = memmap_find(map, start);
+    if (!e || e->type != EFI_CONVENTIONAL || end - e->start > e->size)
+        return -ENOMEM;
+    return retype(map, start, end, type);
+}
+
+int memmap_release(struct memmap *map, uint64_t start, uint64_t size)
+{
+    const struct memmap_entry *e;
+    uint64_t end;
+
+    if (page_range(&start, size, &end))
+        return -EINVAL;
+    for (uint64_t at = start; at < end; at = e->start + e->size) {
+        e = memmap_find(map, at);
+        if (!releasable(e))
+            return -EINVAL;
+    }
+    return retype(map, start, end, EFI_CONVENTIONAL);
 }
 
 uint64_t memmap_find_high(const struct memmap *map, uint64_t size, uint64_t align, uint64_t limit)

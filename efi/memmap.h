@@ -36,7 +36,7 @@ enum efi_memory_type {
 
 #define EFI_DESC_SIZE    48 /* more than the structure's 40: readers must use the size given */
 #define EFI_DESC_VERSION 1
-#define MEMMAP_MAX       128
+#define MEMMAP_MAX       1024
 
 struct memmap_entry {
     uint64_t start, size;
@@ -54,6 +54,8 @@ void memmap_init(struct memmap *map, uint64_t memory);
 /* Turns pages of conventional memory into another type. [start, start+size) is widened to pages.
  * 0, -ENOMEM when not all of it is conventional, -ENOSPC when the map is full, -EINVAL. */
 int memmap_claim(struct memmap *map, uint64_t start, uint64_t size, uint32_t type);
+/* Gives allocated pages of RAM back. 0, -EINVAL when not all of them are, -ENOSPC. */
+int memmap_release(struct memmap *map, uint64_t start, uint64_t size);
 /* Highest conventional range of `size` bytes that ends at or below `limit`, aligned (power of two,
  * at least a page). 0 when there is none. */
 uint64_t memmap_find_high(const struct memmap *map, uint64_t size, uint64_t align, uint64_t limit);

@@ -1,7 +1,7 @@
 /* EFI system table and runtime services: clock, virtual addresses, monotonic count, reset.
  *
- * EFI 1.10. The direct kernel start comes after boot services have ended, so the system table has
- * none and no console. Variables are in variables.c.
+ * EFI 1.10. The system table built here has no boot services and no console: a direct kernel start
+ * comes after them, and boot_services.c adds its own. Variables are in variables.c.
  */
 #include "runtime.h"
 
@@ -92,8 +92,8 @@ static void put_system_table(struct firmware *fw, struct blob *b)
     blob_zero(b, 6 * 8); /* console handles and interfaces: gone with the boot services */
     put_ptr(fw, b, FW_EFI_TABLES + AT_RUNTIME);
     blob_u64(b, 0); /* boot services */
-    blob_u64(b, CONFIGS);
-    put_ptr(fw, b, FW_EFI_TABLES + AT_CONFIG);
+    blob_u64(b, fw->config_count);
+    put_ptr(fw, b, fw->config_at);
     patch_crc(b, AT_SYSTEM, SYSTEM_SIZE);
 }
 
@@ -141,6 +141,10 @@ int runtime_build(struct firmware *fw)
     uint8_t data[TABLES_SIZE];
     struct blob b;
 
+    if (!fw->config_at) {
+        fw->config_at = FW_EFI_TABLES + AT_CONFIG;
+        fw->config_count = CONFIGS;
+    }
     blob_init(&b, data, sizeof(data));
     put_system_table(fw, &b);
     pad_to(&b, AT_RUNTIME);
@@ -224,17 +228,22 @@ static struct timespec wall_clock(const struct firmware *fw)
     return ts;
 }
 
+void runtime_now(struct firmware *fw, uint8_t out[TIME_SIZE])
+{
+    struct timespec ts = wall_clock(fw);
+
+    ts.tv_sec += fw->time_offset;
+    encode_time(&ts, out);
+}
+
 static uint64_t get_time(struct fwcall *k)
 {
     static const uint8_t capabilities[12] = {1, 0, 0, 0, 0x80, 0xf0, 0xfa, 2, 0};
     uint8_t out[TIME_SIZE];
-    struct timespec ts;
 
     if (!k->arg[0])
         return EFI_INVALID_PARAMETER;
-    ts = wall_clock(k->fw);
-    ts.tv_sec += k->fw->time_offset;
-    encode_time(&ts, out);
+    runtime_now(k->fw, out);
     if (!fw_write(k, k->arg[0], out, sizeof(out)))
         return EFI_INVALID_PARAMETER;
     /* 1 Hz resolution, 50 ppm accuracy, setting does not clear the fraction */

@@ -1,26 +1,27 @@
-/* EFI status codes and what runtime.c (tables, time, addresses, reset) and variables.c share.
+/* What runtime.c (tables, time, addresses, reset) and variables.c share.
  * Private to efi/.
  */
 #ifndef KITTSON_EFI_RUNTIME_H
 #define KITTSON_EFI_RUNTIME_H
 
 #include "fw.h"
-
-#define EFI_ERR(n)            (1ull << 63 | (n))
-#define EFI_SUCCESS           0ull
-#define EFI_INVALID_PARAMETER EFI_ERR(2)
-#define EFI_UNSUPPORTED       EFI_ERR(3)
-#define EFI_BUFFER_TOO_SMALL  EFI_ERR(5)
-#define EFI_DEVICE_ERROR      EFI_ERR(7)
-#define EFI_WRITE_PROTECTED   EFI_ERR(8)
-#define EFI_OUT_OF_RESOURCES  EFI_ERR(9)
-#define EFI_NOT_FOUND         EFI_ERR(14)
-#define EFI_NO_MAPPING        EFI_ERR(17)
+#include "status.h"
 
 /* Runtime services; arguments in arg[], results through pointers. */
 uint64_t efi_get_variable(struct fwcall *k);
 uint64_t efi_get_next_variable_name(struct fwcall *k);
 uint64_t efi_set_variable(struct fwcall *k);
+
+/* The firmware's own use of variables. size 0 deletes. */
+const struct fw_variable *efi_variable(struct firmware *fw, const uint8_t guid[16],
+                                       const char *name);
+uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const char *name,
+                          uint32_t attr, const void *data, uint32_t size);
+/* What a reset loses. */
+void efi_variables_forget_volatile(struct firmware *fw);
+
+/* The guest's clock as an EFI_TIME. */
+void runtime_now(struct firmware *fw, uint8_t out[16]);
 
 /* Frees all variables. */
 void efi_variables_free(struct firmware *fw);

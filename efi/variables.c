@@ -1,8 +1,8 @@
 /* EFI variables, kept in host memory; non-volatile ones also in the variable store when there is
  * one (firmware_use_nvram).
  *
- * Run-time rules only: the direct kernel start has no boot services, so a variable without run-time
- * access is neither seen nor made. Sizes are bounded: FW_NAME_MAX, FW_VAR_MAX, FW_VAR_TOTAL.
+ * A variable without run-time access is neither seen nor made once boot services have ended, and a
+ * volatile one is not made. Sizes are bounded: FW_NAME_MAX, FW_VAR_MAX, FW_VAR_TOTAL.
  */
 #include "runtime.h"
 
@@ -76,6 +76,12 @@ void efi_variables_free(struct firmware *fw)
     fw->nvram = NULL;
 }
 
+/* Whether the caller may see it now. */
+static bool visible(const struct firmware *fw, const struct fw_variable *v)
+{
+    return v && ((v->attr & ATTR_RUNTIME) || fw_boot_time(fw));
+}
+
 /* GetVariable(name, guid, *attributes or NULL, *size, data) */
 uint64_t efi_get_variable(struct fwcall *k)
 {
@@ -87,7 +93,7 @@ uint64_t efi_get_variable(struct fwcall *k)
         !fw_read(k, k->arg[3], &room, sizeof(room)))
         return EFI_INVALID_PARAMETER;
     v = *find(k->fw, &key);
-    if (!v || !(v->attr & ATTR_RUNTIME))
+    if (!visible(k->fw, v))
         return EFI_NOT_FOUND;
     size = v->size;
     if (k->arg[2] && !fw_write(k, k->arg[2], &v->attr, sizeof(v->attr)))
@@ -119,7 +125,7 @@ uint64_t efi_get_next_variable_name(struct fwcall *k)
             return EFI_INVALID_PARAMETER;
         v = v->next;
     }
-    while (v && !(v->attr & ATTR_RUNTIME))
+    while (v && !visible(k->fw, v))
         v = v->next;
     if (!v)
         return EFI_NOT_FOUND;
@@ -142,12 +148,12 @@ static uint64_t check_set(const struct firmware *fw, const struct fw_variable *o
 {
     uint64_t freed = old ? old->size + old->name_size : 0;
 
-    if ((attr & ~(ATTR_NON_VOLATILE | ATTR_BOOT | ATTR_RUNTIME)) || !(attr & ATTR_RUNTIME) ||
-        !(attr & ATTR_BOOT))
+    if ((attr & ~(ATTR_NON_VOLATILE | ATTR_BOOT | ATTR_RUNTIME)) || !(attr & ATTR_BOOT) ||
+        (!(attr & ATTR_RUNTIME) && !fw_boot_time(fw)))
         return EFI_INVALID_PARAMETER;
     if (old && old->attr != attr)
         return EFI_INVALID_PARAMETER;
-    if (!(attr & ATTR_NON_VOLATILE))
+    if (!(attr & ATTR_NON_VOLATILE) && !fw_boot_time(fw))
         return EFI_WRITE_PROTECTED; /* volatile ones can only be made by boot services */
     if (size > FW_VAR_MAX || fw->vars_total - freed + size + name_size > FW_VAR_TOTAL)
         return EFI_OUT_OF_RESOURCES;
@@ -273,6 +279,61 @@ int firmware_use_nvram(struct firmware *fw, const char *path, char *why, size_t 
     return err;
 }
 
+void efi_variables_forget_volatile(struct firmware *fw)
+{
+    for (struct fw_variable **p = &fw->vars; *p;)
+        if ((*p)->attr & ATTR_NON_VOLATILE)
+            p = &(*p)->next;
+        else
+            drop(fw, p);
+}
+
+static void make_key(struct key *key, const uint8_t guid[16], const char *name)
+{
+    size_t n = strlen(name);
+
+    memcpy(key->guid, guid, sizeof(key->guid));
+    for (size_t i = 0; i <= n && i <= FW_NAME_MAX; i++)
+        key->name[i] = (uint8_t)name[i];
+    key->name_size = 2 * ((uint32_t)n + 1);
+}
+
+const struct fw_variable *efi_variable(struct firmware *fw, const uint8_t guid[16],
+                                       const char *name)
+{
+    struct key key;
+
+    make_key(&key, guid, name);
+    return *find(fw, &key);
+}
+
+uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const char *name,
+                          uint32_t attr, const void *data, uint32_t size)
+{
+    struct fw_variable **p, *v = NULL;
+    struct key key;
+    uint64_t status;
+
+    make_key(&key, guid, name);
+    p = find(fw, &key);
+    if (size) {
+        v = new_variable(&key, attr, size);
+        if (!v)
+            return EFI_OUT_OF_RESOURCES;
+        memcpy(v->data, data, size);
+    }
+    if (!v && !*p)
+        return EFI_SUCCESS;
+    status = store_change(fw, *p, v);
+    if (status != EFI_SUCCESS && v)
+        free_variable(v);
+    else if (status == EFI_SUCCESS && v)
+        put(fw, p, v);
+    else if (status == EFI_SUCCESS)
+        drop(fw, p);
+    return status;
+}
+
 /* SetVariable(name, guid, attributes, size, data): size 0 or no access attribute deletes. */
 uint64_t efi_set_variable(struct fwcall *k)
 {
@@ -286,7 +347,7 @@ uint64_t efi_set_variable(struct fwcall *k)
         return EFI_INVALID_PARAMETER;
     p = find(fw, &key);
     if (k->arg[3] == 0 || !(attr & (ATTR_BOOT | ATTR_RUNTIME))) {
-        if (!*p || !((*p)->attr & ATTR_RUNTIME))
+        if (!visible(fw, *p))
             return EFI_NOT_FOUND;
         status = store_change(fw, *p, NULL);
         if (status == EFI_SUCCESS)

@@ -135,17 +135,17 @@ static uint64_t fixed_wall_ns(void *opaque)
     return start + machine_now_ns(opaque);
 }
 
-/* A direct start has no use for boot options, so the line is for those who ask for messages. */
-static int add_nvram(struct machine *m, char *why, size_t size)
+/* Only once everything else is there: a refusal is one sentence. A direct start has no use for boot
+ * options, so the line is for those who ask for messages then. */
+static void say_volatile(const struct machine *m)
 {
     static const char line[] = "EFI variables live in memory only: --nvram FILE would keep them";
     if (m->config.nvram != NULL)
-        return firmware_use_nvram(m->firmware, m->config.nvram, why, size);
+        return;
     if (m->config.kernel == NULL && m->config.image == NULL)
         log_warn("%s", line);
     else
         log_info("%s", line);
-    return 0;
 }
 
 static int add_firmware(struct machine *m, char *why, size_t size)
@@ -169,7 +169,9 @@ static int add_firmware(struct machine *m, char *why, size_t size)
         snprintf(why, size, "the firmware cannot be set up: %s", strerror(-err));
         return err;
     }
-    return add_nvram(m, why, size);
+    if (m->config.nvram != NULL)
+        err = firmware_use_nvram(m->firmware, m->config.nvram, why, size);
+    return err;
 }
 
 /* The firmware loads kernels by name; an embedded one gets a name through a memory file. */
@@ -205,7 +207,11 @@ int machine_start(struct machine *m, char *why, size_t size)
         firmware_attach_cpu(m->firmware, m->cpu[i]);
     }
     m->cpu[0]->running = true;
-    return boot(m, why, size);
+    if (m->config.kernel != NULL || m->config.image != NULL)
+        return boot(m, why, size);
+    machine_give_drives(m);
+    firmware_power_on(m->firmware, m->cpu[0]);
+    return 0;
 }
 
 int machine_restart(struct machine *m, char *why, size_t size)
@@ -240,6 +246,8 @@ static int build(struct machine *m, char *why, size_t size)
         err = machine_start(m, why, size); /* before the console: bad files leave it alone */
     if (err == 0)
         err = board_open_console(m->board, why, size);
+    if (err == 0)
+        say_volatile(m);
     return err;
 }
 

@@ -42,7 +42,7 @@ struct machine_config {
     unsigned cpus;
     enum cpu_model model;
     const char *kernel; /* ELF file or gzip of one; NULL: image */
-    const void *image;  /* an ELF file in memory */
+    const void *image;  /* an ELF file in memory; NULL too: the boot manager starts */
     size_t image_size;
     const char *initrd;  /* or NULL */
     const char *append;  /* kernel command line, or NULL */

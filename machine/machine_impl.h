@@ -21,6 +21,7 @@ struct machine {
     struct firmware *firmware;
     struct cpu *cpu[HPVM_MAX_CPUS];
     struct board *board;
+    struct firmware_drive drives[MACHINE_MAX_DRIVES];
     struct cpu *current; /* the one having its turn, NULL between turns */
     /* What ends or interrupts the run; see run.c. */
     enum machine_request request;
@@ -45,6 +46,9 @@ void machine_reset(void *machine);
 /* From power-on to the kernel's first instruction, and again after a reset. */
 int machine_start(struct machine *m, char *why, size_t size);
 int machine_restart(struct machine *m, char *why, size_t size);
+
+/* Tells the firmware which drives there are, boot_drives.c. */
+void machine_give_drives(struct machine *m);
 
 /* The board: devices of the machine. */
 int board_new(struct machine *m, char *why, size_t size);
