@@ -16,7 +16,7 @@
 #include "blockdev.h"
 #include "fw.h"
 #include "partition.h"
-#include "status.h"
+#include "efi_status.h"
 
 /* The firmware's image in low memory: interruption vectors, stubs, function descriptors, stack. */
 #define BOOT_IVT          0x100000ull

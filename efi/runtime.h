@@ -5,7 +5,7 @@
 #define KITTSON_EFI_RUNTIME_H
 
 #include "fw.h"
-#include "status.h"
+#include "efi_status.h"
 
 /* Runtime services; arguments in arg[], results through pointers. */
 uint64_t efi_get_variable(struct fwcall *k);

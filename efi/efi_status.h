@@ -1,6 +1,6 @@
 /* EFI status codes. Private to efi/. */
-#ifndef KITTSON_EFI_STATUS_H
-#define KITTSON_EFI_STATUS_H
+#ifndef KITTSON_EFI_EFI_STATUS_H
+#define KITTSON_EFI_EFI_STATUS_H
 
 #define EFI_ERR(n)            (1ull << 63 | (n))
 #define EFI_IS_ERROR(s)       ((s) >> 63 != 0)
