@@ -6,7 +6,7 @@
  * medium is first used after a change.
  */
 #include "boot.h"
-#include "block.h"
+#include "drive.h"
 
 #include <errno.h>
 #include "log.h"

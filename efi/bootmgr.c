@@ -6,7 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include "block.h"
+#include "drive.h"
 #include "le.h"
 #include "log.h"
 #include "runtime.h"

@@ -1,6 +1,6 @@
 /* EFI_SIMPLE_FILE_SYSTEM_PROTOCOL and EFI_FILE_PROTOCOL over filesystem.h. */
 #include <errno.h>
-#include "block.h"
+#include "drive.h"
 #include "runtime.h"
 
 #define FILE_MEMBERS 10

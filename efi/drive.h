@@ -1,8 +1,8 @@
 /* A drive or partition of the firmware, as block.c, file.c and the boot manager see it. Private to
  * efi/.
  */
-#ifndef KITTSON_EFI_BLOCK_H
-#define KITTSON_EFI_BLOCK_H
+#ifndef KITTSON_EFI_DRIVE_H
+#define KITTSON_EFI_DRIVE_H
 
 #include "boot.h"
 #include "filesystem.h"
