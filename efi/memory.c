@@ -2,7 +2,8 @@
  *
  * The page map is memmap.h's. Pools are kept in host memory: pages cut into blocks of one size and
  * memory type, with a bit per block, and larger allocations as pages; so no pointer that a guest
- * hands back is ever trusted.
+ * hands back is ever trusted. What the firmware allocates for itself guests cannot free: addresses
+ * in it are names of objects.
  */
 #include "boot.h"
 
@@ -18,7 +19,7 @@ struct pool_page {
     uint32_t type;
     uint8_t class;
     uint8_t used;
-    uint64_t bits[2];
+    uint64_t bits[2], own[2]; /* own: the firmware's */
 };
 
 void memory_init(struct boot *b)
@@ -174,6 +175,7 @@ static bool free_block(struct boot *b, struct pool_page *p, uint64_t address)
     if (((uint64_t)i << p->class) != address - p->at || !(p->bits[i / 64] >> i % 64 & 1))
         return false;
     p->bits[i / 64] &= ~(1ull << i % 64);
+    p->own[i / 64] &= ~(1ull << i % 64);
     p->used--;
     if (p->used) {
         g_hash_table_insert(b->pool_free, free_key(p->type, p->class), PAGE_KEY(p->at));
@@ -200,13 +202,52 @@ bool pool_free(struct boot *b, uint64_t address)
     return true;
 }
 
+/* Larger blocks are never names of objects. */
+static uint64_t *own_bits(struct boot *b, uint64_t at, unsigned *bit)
+{
+    struct pool_page *p = g_hash_table_lookup(b->pool_pages, PAGE_KEY(at));
+    unsigned i;
+
+    if (!p)
+        return NULL;
+    i = (unsigned)((at - p->at) >> p->class);
+    *bit = i % 64;
+    return &p->own[i / 64];
+}
+
 uint64_t boot_alloc(struct boot *b, uint64_t size)
 {
-    uint64_t at = pool_allocate(b, EFI_BOOT_DATA, size);
+    uint64_t at = pool_allocate(b, EFI_BOOT_DATA, size), *own;
+    unsigned bit;
 
-    if (at)
-        mem_dma_fill(b->fw->mem, at, 0, size);
+    if (!at)
+        return 0;
+    mem_dma_fill(b->fw->mem, at, 0, size);
+    own = own_bits(b, at, &bit);
+    if (own)
+        *own |= 1ull << bit;
     return at;
+}
+
+static bool is_own(struct boot *b, uint64_t at)
+{
+    unsigned bit;
+    uint64_t *own = own_bits(b, at, &bit);
+
+    return own && (*own >> bit & 1);
+}
+
+/* Whether a range of pages holds pages of pools. */
+static bool holds_pool(struct boot *b, uint64_t start, uint64_t pages)
+{
+    GHashTableIter it;
+    gpointer p;
+
+    g_hash_table_iter_init(&it, b->pool_pages);
+    while (g_hash_table_iter_next(&it, NULL, &p))
+        if ((((struct pool_page *)p)->at - start) / EFI_PAGE < pages)
+            return true;
+    return false;
 }
 
 /* --- services --- */
@@ -226,6 +267,8 @@ uint64_t bs_allocate_pages(struct boot *b, struct fwcall *k)
 
 uint64_t bs_free_pages(struct boot *b, struct fwcall *k)
 {
+    if (holds_pool(b, k->arg[0], k->arg[1]))
+        return EFI_NOT_FOUND;
     return memory_free(b, k->arg[0], k->arg[1]);
 }
 
@@ -245,7 +288,7 @@ uint64_t bs_allocate_pool(struct boot *b, struct fwcall *k)
 
 uint64_t bs_free_pool(struct boot *b, struct fwcall *k)
 {
-    return pool_free(b, k->arg[0]) ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
+    return !is_own(b, k->arg[0]) && pool_free(b, k->arg[0]) ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
 }
 
 /* (*size, map, *key, *descriptor size, *descriptor version) */

@@ -304,8 +304,10 @@ static uint64_t device_allocate(struct boot *b, struct fwcall *k)
 /* (this, pages, host) */
 static uint64_t free_buffer(struct boot *b, struct fwcall *k)
 {
-    return memory_free(b, k->arg[2], k->arg[1]) == EFI_SUCCESS ? EFI_SUCCESS
-                                                               : EFI_INVALID_PARAMETER;
+    struct fwcall pages = *k;
+
+    pages.arg[0] = k->arg[2];
+    return bs_free_pages(b, &pages) == EFI_SUCCESS ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
 }
 
 /* Memory is coherent: there is nothing to flush. */

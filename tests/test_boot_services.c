@@ -684,6 +684,69 @@ START_TEST(end_of_boot_services)
 }
 END_TEST
 
+/* --- nonsense --- */
+
+/* As after setup(), whatever a call has done to tasks, processor and the test's memory. */
+static void start_over(void)
+{
+    task_drop_all(b);
+    b->tpl = TPL_APPLICATION;
+    mem_dma_write(m, CODE, code, sizeof(code));
+    c->cr[CR_IVA] = BOOT_IVT;
+    c->halted = c->stop = false;
+    c->itm_armed = false;
+    cpu_set_cfm(c, 0);
+    c->ndirty = 0;
+    c->bsp = c->bspstore = BACKING;
+    cpu_set_psr(c, PSR_BN | PSR_IC | PSR_I);
+    cpu_set_gr(c, 12, STACK + MB - 16);
+}
+
+static void try_call(unsigned n, const uint64_t args[8])
+{
+    struct cpu_frame frame;
+
+    ck_assert(cpu_frame_push(c, &frame, args, 8));
+    c->br[0] = BOOT_STUBS + 16 * n;
+    cpu_firmware_return(c, false);
+    c->br[0] = CODE + SELF;
+    for (unsigned i = 0; i < 20 && c->ip != CODE + SELF && !c->stop; i++) {
+        c->halted = false;
+        cpu_run(c, 100);
+        now_ns += 1000000;
+    }
+    start_over();
+}
+
+/* Every function with all kinds of bad and half good arguments. Some of them destroy what the
+ * guest can see; the firmware itself must live. */
+START_TEST(nonsense)
+{
+    uint64_t values[] = {0,           1,          5,          DATA,      MEMORY - 1,
+                         UINT64_MAX,  1ull << 63, b->con_out, b->con_in, b->console_handle,
+                         DATA + 0x800};
+    unsigned count = sizeof(values) / sizeof(values[0]), seed = 1;
+    uint64_t objects[] = {interface_of(guid_block_io),  interface_of(guid_disk_io),
+                          interface_of(guid_simple_fs), interface_of(guid_serial_io),
+                          interface_of(guid_pci_root),  interface_of(guid_device_io)};
+
+    put_name(DATA + 0x800, u"\\a\\b.txt");
+    for (unsigned n = 0; n < b->functions; n++)
+        for (unsigned v = 0; v < 60 && fw_boot_time(fw); v++) {
+            uint64_t args[8];
+
+            for (unsigned i = 0; i < 8; i++) {
+                seed = seed * 1103515245 + 12345;
+                args[i] = values[(seed >> 16) % count];
+            }
+            if (v & 1)
+                args[0] = objects[(seed >> 8) % 6];
+            try_call(n, args);
+        }
+    ck_assert(fw_boot_time(fw));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("boot services");
@@ -709,6 +772,8 @@ static Suite *suite(void)
     tcase_add_test(t, program_exits);
     tcase_add_test(t, program_crashes);
     tcase_add_test(t, end_of_boot_services);
+    tcase_add_test(t, nonsense);
+    tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     return s;
 }
