@@ -10,6 +10,7 @@
 #include "le.h"
 #include "log.h"
 #include "runtime.h"
+#include "shell.h"
 
 #define OPTION_ACTIVE    1u
 #define DESCRIPTION_MAX  256
@@ -25,7 +26,7 @@ struct option {
     uint8_t *data;
     uint32_t size;
     int number; /* of Boot####, -1: default program of a volume */
-    bool active;
+    bool active, shell;
 };
 
 struct bootmgr {
@@ -153,6 +154,16 @@ static bool has_default(struct boot *b, struct blk_device *d)
     return true;
 }
 
+static void add_shell(struct boot *b)
+{
+    struct option *o = g_new0(struct option, 1);
+
+    o->text = g_strdup(SHELL_NAME);
+    o->number = -1;
+    o->active = o->shell = true;
+    g_ptr_array_add(b->manager->options, o);
+}
+
 static void build_list(struct boot *b)
 {
     g_ptr_array_set_size(b->manager->options, 0);
@@ -160,6 +171,7 @@ static void build_list(struct boot *b)
     for (unsigned i = 0; i < b->devices->len && b->manager->options->len < LIST_MAX; i++)
         if (has_default(b, b->devices->pdata[i]))
             add_default(b, b->devices->pdata[i]);
+    add_shell(b);
 }
 
 /* BootNext goes in front, and is used up. */
@@ -281,6 +293,12 @@ static void start(struct boot *b, struct task *t, struct option *o)
     uint64_t image, status;
 
     console_printf(b, "Loading.: %s\r\n", o->text);
+    if (o->shell) {
+        b->manager->going = o;
+        t->w[0] = RUNNING;
+        efi_shell_run(b);
+        return;
+    }
     status = load(b, o, &image);
     if (status != EFI_SUCCESS) {
         report(b, o, status);
