@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NET_RULE     "give none or user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,mac=M]"
+#define NET_RULE                                                                                   \
+    "give none or user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,tftp=DIR][,bootfile=F][,mac=M]"
 #define FORWARD_RULE "give hostfwd=tcp:ADDR:PORT-[ADDR]:PORT or udp:, ADDR an IPv4 address"
 #define MAC_RULE     "give a unicast address such as 0x02AABBCC0011 or 02-aa-bb-cc-00-11"
+
+#define BOOTFILE_RULE "give a name of 1 to 127 bytes"
 
 #define WORD_SIZE 64
 
@@ -89,6 +92,16 @@ static int parse_word(struct net_args *a, struct machine_nic *nic, const char *w
         nic->has_mac = true;
         return parse_mac(word + 4, nic->mac) == 0 ? 0 : bad(why, size, word, MAC_RULE);
     }
+    if (strncmp(word, "tftp=", 5) == 0) {
+        nic->tftp = strcpy(a->tftp[a->nics - 1], word + 5);
+        return 0;
+    }
+    if (strncmp(word, "bootfile=", 9) == 0) {
+        if (word[9] == '\0' || strlen(word + 9) >= NET_BOOTFILE_SIZE)
+            return bad(why, size, word, BOOTFILE_RULE);
+        nic->bootfile = strcpy(a->bootfile[a->nics - 1], word + 9);
+        return 0;
+    }
     if (strncmp(word, "hostfwd=", 8) != 0)
         return bad(why, size, word, NET_RULE);
     if (a->forwards == NET_MAX_FORWARDS)
@@ -115,7 +128,7 @@ int net_parse(struct net_args *a, const char *value, char *why, size_t size)
     struct machine_nic *nic = &a->nic[a->nics++];
     *nic = (struct machine_nic){.slot = a->nics, .forwards = &a->forward[a->forwards]};
     while (*rest == ',' && err == 0) {
-        char word[WORD_SIZE + 8];
+        char word[NET_PATH_SIZE];
         size_t len = strcspn(++rest, ",");
         if (len >= sizeof word)
             return bad(why, size, value, NET_RULE);

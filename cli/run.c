@@ -48,7 +48,9 @@ static const struct opt run_options[] = {
     {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
     {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
     {OPT_NET, "net", 0, "KIND",
-     "a network adapter: none (default) or user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,mac=M]", NULL},
+     "a network adapter: none (default) or "
+     "user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,tftp=DIR][,bootfile=F][,mac=M]",
+     NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
     {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},

@@ -33,6 +33,7 @@ struct machine_nic {
     uint8_t mac[NET_MAC_SIZE];
     const struct usernet_forward *forwards; /* the caller's */
     unsigned forward_count;
+    const char *tftp, *bootfile; /* see struct usernet_config; may be NULL */
 };
 #define MACHINE_MAX_NICS 7
 

@@ -40,8 +40,12 @@ static int add_nic(struct network *n, struct pci *pci, char *why, size_t size)
     const struct machine_nic *c = &n->config->nics[n->count];
     struct e1000_config config = {
         .pci = pci, .bus = c->bus, .device = c->slot, .opaque = n->opaque, .now_ns = n->now_ns};
+    struct usernet_config network = {.forwards = c->forwards,
+                                     .forward_count = c->forward_count,
+                                     .tftp = c->tftp,
+                                     .bootfile = c->bootfile};
     struct usernet *user;
-    int err = usernet_new(c->forwards, c->forward_count, &user, why, size);
+    int err = usernet_new(&network, &user, why, size);
 
     if (err != 0)
         return err;

@@ -3,11 +3,13 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libslirp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_TIMERS 8
 #define NET(a, b, c, d)                                                                            \
@@ -253,7 +255,7 @@ static int add_forward(struct usernet *u, const struct usernet_forward *f, char 
     return err;
 }
 
-static Slirp *make(struct usernet *u)
+static Slirp *make(struct usernet *u, const struct usernet_config *config, const char *tftp)
 {
     SlirpConfig c = {.version = 4,
                      .in_enabled = true,
@@ -264,6 +266,8 @@ static Slirp *make(struct usernet *u)
                      .vnameserver = address(NET(10, 0, 2, 3)),
                      .in6_enabled = true,
                      .vprefix_len = 64,
+                     .tftp_path = tftp,
+                     .bootfile = config->bootfile,
                      .if_mtu = FRAME_MTU,
                      .if_mru = FRAME_MTU};
 
@@ -273,20 +277,49 @@ static Slirp *make(struct usernet *u)
     return slirp_new(&c, &callbacks, u);
 }
 
-int usernet_new(const struct usernet_forward *forwards, unsigned count, struct usernet **out,
-                char *why, size_t size)
+/* The directory's full name, which a later change of this process's directory leaves alone; NULL
+ * with errno when it is none. */
+static char *directory(const char *path)
+{
+    char *full = realpath(path, NULL);
+    int fd = full != NULL ? open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        close(fd);
+        return full;
+    }
+    free(full);
+    return NULL;
+}
+
+static int set_up(struct usernet *u, const struct usernet_config *config, char *why, size_t size)
+{
+    char *tftp = config->tftp != NULL ? directory(config->tftp) : NULL;
+    int err = 0;
+
+    if (config->tftp != NULL && tftp == NULL) {
+        err = -errno;
+        snprintf(why, size, "--net tftp=%s: %s", config->tftp, strerror(errno));
+        return err;
+    }
+    u->slirp = make(u, config, tftp);
+    free(tftp);
+    if (u->slirp == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < config->forward_count && err == 0; i++)
+        err = add_forward(u, &config->forwards[i], why, size);
+    return err;
+}
+
+int usernet_new(const struct usernet_config *config, struct usernet **out, char *why, size_t size)
 {
     struct usernet *u = calloc(1, sizeof *u);
-    int err = 0;
+    int err;
 
     *out = NULL;
     if (u == NULL)
         return -ENOMEM;
-    u->slirp = make(u);
-    if (u->slirp == NULL)
-        err = -ENOMEM;
-    for (unsigned i = 0; i < count && err == 0; i++)
-        err = add_forward(u, &forwards[i], why, size);
+    err = set_up(u, config, why, size);
     if (err != 0) {
         usernet_free(u);
         return err;

@@ -2,8 +2,9 @@
  * 10.0.2.15, a name server at 10.0.2.3 and an IPv6 prefix, whose connections are made by ordinary
  * sockets of the host's user. Host ports can be forwarded to the guest.
  *
- * No TFTP server, no shared folders, no commands run by guests. The library runs in this process:
- * a fault in it is a fault of this process.
+ * A directory can be served by TFTP, read-only, for guests that boot from the network. No shared
+ * folders, no commands run by guests. The library runs in this process: a fault in it is a fault of
+ * this process.
  */
 #ifndef KITTSON_NET_SLIRP_H
 #define KITTSON_NET_SLIRP_H
@@ -19,9 +20,16 @@ struct usernet_forward {
     uint16_t host_port, guest_port;
 };
 
+/* Strings and forwards stay the caller's and need not outlive the call. */
+struct usernet_config {
+    const struct usernet_forward *forwards;
+    unsigned forward_count;
+    const char *tftp;     /* directory whose files the router serves by TFTP, or NULL */
+    const char *bootfile; /* what DHCP names as the boot file, or NULL; at most 127 bytes */
+};
+
 /* 0, or a negative errno with one sentence in why. */
-int usernet_new(const struct usernet_forward *forwards, unsigned count, struct usernet **out,
-                char *why, size_t size);
+int usernet_new(const struct usernet_config *config, struct usernet **out, char *why, size_t size);
 void usernet_free(struct usernet *u);
 
 /* The cable: what the guest's adapter calls, and the adapter. */

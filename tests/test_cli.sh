@@ -72,7 +72,8 @@ done
 refused '-m needs a value' run -m
 for net in '' bridge userx user,x user,mac=1 user,mac=01-00-00-00-00-01 user,mac=0x0200000000011 \
     user,hostfwd= user,hostfwd=tcp::-:22 user,hostfwd=tcp::70000-:22 user,hostfwd=icmp::1-:1 \
-    user,hostfwd=tcp:localhost:22-:22 user,hostfwd=tcp::2222; do
+    user,hostfwd=tcp:localhost:22-:22 user,hostfwd=tcp::2222 user,bootfile= user,tftp= \
+    user,tftp=/nowhere/at/all user,tftp=/dev/null; do
     refused '--net' run --net "$net"
 done
 refused '--deterministic' run --net user --deterministic
