@@ -297,6 +297,11 @@ void images_done(struct boot *b);
 /* From host memory; the path is what LoadedImage says. */
 uint64_t image_load(struct boot *b, uint64_t parent, const struct devpath *path, const void *file,
                     size_t size, uint64_t *handle);
+/* load_file.c: the program a device path names, from a file system or a Load File protocol
+ * (policy: chosen by the boot manager). A task_part whose result is the status; word
+ * IMAGE_HANDLE_WORD of the task below gets the handle, or 0. */
+#define IMAGE_HANDLE_WORD 3
+void image_load_path(struct boot *b, uint64_t parent, bool policy, const struct devpath *path);
 /* A task_part; its result is what the program returned. */
 void image_start(struct boot *b, uint64_t handle);
 uint64_t image_unload_host(struct boot *b, uint64_t handle);

@@ -1,8 +1,8 @@
 /* The boot manager: what is started after power-on, and in which order.
  *
  * BootNext, then the boot options of BootOrder, then every volume that has the default program for
- * media, \EFI\BOOT\BOOTIA64.EFI. A count-down comes first; a key stops it and lets the user choose
- * by number.
+ * media, \EFI\BOOT\BOOTIA64.EFI, then every device that loads a file by itself (network). A
+ * count-down comes first; a key stops it and lets the user choose by number.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ struct bootmgr {
     struct option *going; /* the one that runs */
 };
 
-enum { COUNT_DOWN, TRY_NEXT, RUNNING, CHOOSE };
+enum { COUNT_DOWN, TRY_NEXT, LOADING, RUNNING, CHOOSE };
 
 static const uint16_t default_file[] = u"\\EFI\\BOOT\\BOOTIA64.EFI";
 
@@ -154,6 +154,32 @@ static bool has_default(struct boot *b, struct blk_device *d)
     return true;
 }
 
+/* Devices with a Load File protocol. */
+static void add_load_files(struct boot *b)
+{
+    GArray *all = handles_with(b, guid_load_file);
+    struct devpath *path = g_new(struct devpath, 1);
+
+    for (unsigned i = 0; i < all->len && b->manager->options->len < LIST_MAX; i++) {
+        uint64_t id = g_array_index(all, uint64_t, i);
+        struct option *o;
+        char *text;
+
+        if (!devpath_read(b, handle_interface(b, id, guid_device_path), path))
+            continue;
+        text = devpath_text(path);
+        o = g_new0(struct option, 1);
+        o->text = g_strdup_printf("Load File [%s]", text);
+        o->path = *path;
+        o->number = -1;
+        o->active = true;
+        g_ptr_array_add(b->manager->options, o);
+        g_free(text);
+    }
+    g_free(path);
+    g_array_unref(all);
+}
+
 static void add_shell(struct boot *b)
 {
     struct option *o = g_new0(struct option, 1);
@@ -171,6 +197,7 @@ static void build_list(struct boot *b)
     for (unsigned i = 0; i < b->devices->len && b->manager->options->len < LIST_MAX; i++)
         if (has_default(b, b->devices->pdata[i]))
             add_default(b, b->devices->pdata[i]);
+    add_load_files(b);
     add_shell(b);
 }
 
@@ -245,31 +272,19 @@ static void complete_path(struct boot *b, struct devpath *p)
     }
 }
 
-/* A path without a file means the default program. */
-static uint64_t load(struct boot *b, struct option *o, uint64_t *image)
+/* A volume without a file means the default program. */
+static void load(struct boot *b, const struct option *o)
 {
     struct devpath *path = g_memdup2(&o->path, sizeof(o->path));
-    uint64_t device, status = EFI_NOT_FOUND;
-    size_t used, size;
-    uint16_t *name;
-    uint8_t *file;
+    uint64_t device;
+    size_t used;
 
     complete_path(b, path);
     device = handle_by_path(b, guid_simple_fs, path->data, path->size, &used);
     if (device && used == path->size)
         devpath_add_file(path, default_file);
-    name = device ? devpath_file(path, used) : NULL;
-    if (name)
-        status = file_load(b, device, name, &file, &size);
-    g_free(name);
-    if (status == EFI_SUCCESS) {
-        status = image_load(b, 0, path, file, size, image);
-        g_free(file);
-    }
+    image_load_path(b, 0, true, path);
     g_free(path);
-    if (status == EFI_SUCCESS)
-        image_set_options(b, *image, o->data, o->size);
-    return status;
 }
 
 static void set_current(struct boot *b, const struct option *o)
@@ -288,28 +303,18 @@ static void report(struct boot *b, const struct option *o, uint64_t status)
     log_info("boot option %s ended with status %#" PRIx64, o->text, status);
 }
 
+/* The program goes on in loaded(), unless it is the shell. */
 static void start(struct boot *b, struct task *t, struct option *o)
 {
-    uint64_t image, status;
-
     console_printf(b, "Loading.: %s\r\n", o->text);
+    b->manager->going = o;
     if (o->shell) {
-        b->manager->going = o;
         t->w[0] = RUNNING;
         efi_shell_run(b);
         return;
     }
-    status = load(b, o, &image);
-    if (status != EFI_SUCCESS) {
-        report(b, o, status);
-        return;
-    }
-    console_printf(b, "Starting: %s\r\n\r\n", o->text);
-    set_current(b, o);
-    b->manager->going = o;
-    b->watchdog = boot_now(b) + boot_ticks(b, WATCHDOG_SECONDS * SECOND);
-    t->w[0] = RUNNING;
-    image_start(b, image);
+    t->w[0] = LOADING;
+    load(b, o);
 }
 
 /* A program that could not be started is followed by the next option; the list is for one that
@@ -324,13 +329,31 @@ static void try_next(struct boot *b, struct task *t)
         if (!o->active && !m->chosen)
             continue;
         start(b, t, o);
-        if (t->w[0] == RUNNING)
-            return;
-        if (m->chosen)
-            break;
+        return;
     }
     prompt(b, t);
     task_wait(b, t, boot_now(b) + boot_ticks(b, SECOND / 100));
+}
+
+static void loaded(struct boot *b, struct task *t, uint64_t status)
+{
+    struct bootmgr *m = b->manager;
+    const struct option *o = m->going;
+    uint64_t image = t->w[IMAGE_HANDLE_WORD];
+
+    if (status != EFI_SUCCESS) {
+        report(b, o, status);
+        if (m->chosen)
+            m->next = m->options->len;
+        try_next(b, t);
+        return;
+    }
+    image_set_options(b, image, o->data, o->size);
+    console_printf(b, "Starting: %s\r\n\r\n", o->text);
+    set_current(b, o);
+    b->watchdog = boot_now(b) + boot_ticks(b, WATCHDOG_SECONDS * SECOND);
+    t->w[0] = RUNNING;
+    image_start(b, image);
 }
 
 static void choose(struct boot *b, struct task *t)
@@ -397,6 +420,9 @@ static void step(struct boot *b, struct task *t, uint64_t status)
     switch (t->w[0]) {
     case COUNT_DOWN:
         count_down(b, t);
+        break;
+    case LOADING:
+        loaded(b, t, status);
         break;
     case RUNNING:
         ended(b, t, status);

@@ -193,23 +193,23 @@ static uint64_t load_from_memory(struct boot *b, struct fwcall *k, const struct 
     return status;
 }
 
-static uint64_t load_from_file(struct boot *b, uint64_t parent, const struct devpath *path,
-                               uint64_t *handle)
+/* w[0]: where the caller wants the handle. */
+static void loaded(struct boot *b, struct task *t, uint64_t status)
 {
-    size_t used, size;
-    uint64_t device = handle_by_path(b, guid_simple_fs, path->data, path->size, &used), status;
-    uint16_t *name = device ? devpath_file(path, used) : NULL;
-    uint8_t *file;
+    if (status == EFI_SUCCESS)
+        boot_write64(b, t->w[0], t->w[IMAGE_HANDLE_WORD]);
+    task_done(b, t, status);
+}
 
-    if (!name)
-        return EFI_NOT_FOUND;
-    status = file_load(b, device, name, &file, &size);
-    g_free(name);
-    if (status != EFI_SUCCESS)
-        return status;
-    status = image_load(b, parent, path, file, size, handle);
-    g_free(file);
-    return status;
+static uint64_t load_from_path(struct boot *b, struct fwcall *k, const struct devpath *path)
+{
+    struct task *t = task_service(b, k, loaded);
+
+    if (!t)
+        return EFI_OUT_OF_RESOURCES;
+    t->w[0] = k->arg[5];
+    image_load_path(b, k->arg[1], k->arg[0] & 0xff, path);
+    return EFI_SUCCESS;
 }
 
 /* (policy, parent, path, source, size, *handle) */
@@ -217,17 +217,20 @@ uint64_t bs_load_image(struct boot *b, struct fwcall *k)
 {
     struct devpath *path = g_new(struct devpath, 1);
     bool have_path = k->arg[2] && devpath_read(b, k->arg[2], path);
-    uint64_t handle = 0, status;
+    uint64_t handle = 0, status = EFI_INVALID_PARAMETER;
 
-    if (!find(b, k->arg[1]) || !boot_ram(b, k->arg[5], 8))
-        status = EFI_INVALID_PARAMETER;
-    else if (k->arg[3])
+    if (!find(b, k->arg[1]) || !boot_ram(b, k->arg[5], 8)) {
+        g_free(path);
+        return status;
+    }
+    if (k->arg[3]) {
         status = load_from_memory(b, k, have_path ? path : NULL, &handle);
-    else
-        status = have_path ? load_from_file(b, k->arg[1], path, &handle) : EFI_INVALID_PARAMETER;
+        if (status == EFI_SUCCESS)
+            boot_write64(b, k->arg[5], handle);
+    } else if (have_path) {
+        status = load_from_path(b, k, path);
+    }
     g_free(path);
-    if (status == EFI_SUCCESS)
-        boot_write64(b, k->arg[5], handle);
     return status;
 }
 
