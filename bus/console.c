@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "console_tty.h"
+#include "text.h"
 
 #define OUT_SIZE     65536u /* power of two */
 #define IN_SIZE      1024u
@@ -368,6 +369,18 @@ static int open_unix(struct console *c, const char *path, char *why, size_t size
     return fail(EMFILE, why, size, path, "too many console sockets");
 }
 
+static int open_descriptor(struct console *c, const char *number, char *why, size_t size)
+{
+    uint64_t fd;
+    struct stat st;
+
+    if (text_parse_number(number, 0, INT_MAX, &fd) != 0 || fstat((int)fd, &st) != 0 ||
+        !S_ISSOCK(st.st_mode) || fcntl((int)fd, F_SETFL, O_NONBLOCK) != 0)
+        return fail(EINVAL, why, size, number, "not an open socket");
+    c->in_fd = c->out_fd = (int)fd;
+    return 0;
+}
+
 static int open_kind(struct console *c, const char *spec, char *why, size_t size)
 {
     if (strcmp(spec, "stdio") == 0) {
@@ -379,11 +392,15 @@ static int open_kind(struct console *c, const char *spec, char *why, size_t size
         c->kind = KIND_UNIX;
         return open_unix(c, spec + 5, why, size);
     }
+    if (strncmp(spec, "fd:", 3) == 0) {
+        c->kind = KIND_UNIX;
+        return open_descriptor(c, spec + 3, why, size);
+    }
     if (strncmp(spec, "file:", 5) == 0) {
         c->kind = KIND_FILE;
         return open_file(c, spec + 5, why, size);
     }
-    return fail(EINVAL, why, size, spec, "expected stdio, unix:PATH or file:PATH");
+    return fail(EINVAL, why, size, spec, "expected stdio, unix:PATH, fd:N or file:PATH");
 }
 
 int console_open(const char *spec, struct console **out, char *why, size_t why_size)

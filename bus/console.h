@@ -1,4 +1,4 @@
-/* The host's end of a serial console: terminal, Unix socket or file.
+/* The host's end of a serial console: terminal, Unix socket, connected socket or file.
  *
  * Moves bytes and never blocks for long; knows neither UART nor guest. The terminal is in raw mode
  * while a console on it is open, and is given back however the process ends (SIGKILL excepted).
@@ -23,8 +23,10 @@ struct console_handlers {
     void (*quit)(void *opaque); /* Ctrl-B X on stdio */
 };
 
-/* spec: "stdio"; "unix:PATH", a listening socket of mode 0600 with one client at a time; or
- * "file:PATH", output only. 0, or a negative errno with one sentence in why. */
+/* spec: "stdio"; "unix:PATH", a listening socket of mode 0600 with one client at a time;
+ * "file:PATH", output only; or
+ * "fd:N", a connected socket, which becomes the console's. 0, or a negative errno with one sentence
+ * in why. */
 int console_open(const char *spec, struct console **out, char *why, size_t why_size);
 void console_set_handlers(struct console *c, const struct console_handlers *h);
 /* Writes what is left (waiting at most a moment), restores the terminal, removes the socket. */

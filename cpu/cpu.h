@@ -265,6 +265,7 @@ struct cpu {
     uint64_t alat_granules; /* a filter: bit n set if some entry may cover granule n modulo 64 */
     /* --- local SAPIC, cpu/sapic.c --- */
     uint64_t irr[4], isr_bits[4]; /* requested and in service */
+    uint64_t interrupts_taken;    /* vectors read from IVR since the start */
     bool init_pending;
     /* --- time --- */
     uint64_t icount;     /* retired slots at the last budget refill */

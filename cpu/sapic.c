@@ -68,6 +68,7 @@ uint64_t sapic_read_ivr(struct cpu *c)
         return SAPIC_SPURIOUS;
     c->irr[v >> 6] &= ~(1ull << (v & 63));
     c->isr_bits[v >> 6] |= 1ull << (v & 63);
+    c->interrupts_taken++;
     return (uint64_t)v;
 }
 

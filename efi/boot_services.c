@@ -573,6 +573,7 @@ void boot_power_on(struct fwcall *k)
     k->no_return = true;
     fw->boot = boot_new(fw, k->c);
     if (fw->boot) {
+        firmware_tell(fw, FIRMWARE_STARTED, "");
         bootmgr_start(fw->boot);
         return;
     }

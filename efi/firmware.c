@@ -347,6 +347,12 @@ void firmware_set_drives(struct firmware *fw, const struct firmware_drive *drive
     fw->drive_count = count;
 }
 
+void firmware_tell(const struct firmware *fw, enum firmware_event event, const char *text)
+{
+    if (fw->cfg.progress)
+        fw->cfg.progress(fw->cfg.opaque, event, text);
+}
+
 void firmware_power_on(struct firmware *fw, struct cpu *bsp)
 {
     (void)fw;

@@ -14,6 +14,16 @@
 #include "cpu.h"
 #include "mem.h"
 
+/* How far a system has come, for logs and status. */
+enum firmware_event {
+    FIRMWARE_STARTED, /* power-on or reset: boot services begin */
+    FIRMWARE_PROGRAM, /* a program begins: its file path */
+    FIRMWARE_ENDED,   /* it returned: file path and status */
+    FIRMWARE_OS,      /* ExitBootServices by a program: its file path */
+    FIRMWARE_VIRTUAL, /* SetVirtualAddressMap */
+    FIRMWARE_RESET,   /* ResetSystem and its type */
+};
+
 struct firmware_config {
     unsigned cpus; /* 1..HPVM_MAX_CPUS */
     enum cpu_model model;
@@ -35,6 +45,7 @@ struct firmware_config {
                          unsigned size);
     void (*pci_write)(void *opaque, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
                       unsigned size, uint64_t value);
+    void (*progress)(void *opaque, enum firmware_event event, const char *text);
 };
 
 /* A drive the firmware can boot from, by its place behind a SCSI adapter. */

@@ -105,6 +105,9 @@ void fw_jump(struct fwcall *k, uint64_t ip);
 /* Writes n bundles or table bytes into guest memory. 0 or -EFAULT. */
 int fw_put(struct firmware *fw, uint64_t pa, const void *src, size_t len);
 
+/* Tells the owner, if it wants to know. */
+void firmware_tell(const struct firmware *fw, enum firmware_event event, const char *text);
+
 /* Parts. Each *_build writes its tables; 0 or a negative errno. */
 int stub_build(struct firmware *fw);
 int sal_build(struct firmware *fw, struct blob *b, uint64_t base);

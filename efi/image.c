@@ -278,6 +278,20 @@ static void forget_task(struct boot *b, struct task *t)
     }
 }
 
+/* Programs are known by their files. */
+static void tell(struct boot *b, const struct image *i, enum firmware_event event, const char *more)
+{
+    struct devpath *path = g_new0(struct devpath, 1);
+    char *name =
+        i->path && devpath_read(b, i->path, path) ? devpath_text(path) : g_strdup("memory");
+    char *text = g_strconcat(name, more, NULL);
+
+    firmware_tell(b->fw, event, text);
+    g_free(text);
+    g_free(name);
+    g_free(path);
+}
+
 /* The program has returned or left. Applications, and drivers that failed, are unloaded. */
 static void ended(struct boot *b, struct task *t, uint64_t status)
 {
@@ -285,6 +299,9 @@ static void ended(struct boot *b, struct task *t, uint64_t status)
     uint64_t handle = t->w[0];
 
     if (i) {
+        char text[32];
+        snprintf(text, sizeof(text), ", status %" PRIx64, status);
+        tell(b, i, FIRMWARE_ENDED, text);
         i->returned = true;
         t->below->w[4] = i->exit_size; /* for StartImage's caller */
         t->below->w[5] = i->exit_data;
@@ -315,6 +332,7 @@ void image_start(struct boot *b, uint64_t handle)
     i->task = t;
     i->starter = b->running;
     b->running = i;
+    tell(b, i, FIRMWARE_PROGRAM, "");
     keep_registers(b->c, &i->kept);
     task_call(b, t, i->descriptor, args, 2);
 }
@@ -438,7 +456,11 @@ uint64_t bs_unload_image(struct boot *b, struct fwcall *k)
 
 static void notified(struct boot *b, struct task *t, uint64_t status)
 {
+    struct image *i = find(b, t->w[0]);
+
     (void)status;
+    if (i)
+        tell(b, i, FIRMWARE_OS, "");
     boot_exit_services(b);
     task_done(b, t, EFI_SUCCESS);
 }
@@ -453,6 +475,7 @@ uint64_t bs_exit_boot_services(struct boot *b, struct fwcall *k)
     t = task_service(b, k, notified);
     if (!t)
         return EFI_OUT_OF_RESOURCES;
+    t->w[0] = k->arg[0];
     events_signal_type(b, EVT_EXIT_BOOT);
     events_dispatch(b);
     return EFI_SUCCESS;

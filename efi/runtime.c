@@ -327,6 +327,7 @@ static uint64_t set_virtual_address_map(struct fwcall *k)
         fw->virtual_mode = false;
         return EFI_NO_MAPPING;
     }
+    firmware_tell(fw, FIRMWARE_VIRTUAL, "");
     return EFI_SUCCESS;
 }
 
@@ -361,8 +362,11 @@ static uint64_t reset_system(struct fwcall *k)
 {
     const struct firmware_config *cfg = &k->fw->cfg;
 
-    log_debug("ResetSystem type %u", (unsigned)k->arg[0]);
-    if ((uint32_t)k->arg[0] == 2) {
+    const uint32_t type = (uint32_t)k->arg[0];
+
+    log_debug("ResetSystem type %u", type);
+    firmware_tell(k->fw, FIRMWARE_RESET, type == 0 ? "cold" : type == 1 ? "warm" : "shutdown");
+    if (type == 2) {
         if (cfg->power_off)
             cfg->power_off(cfg->opaque);
     } else if (cfg->reset) {

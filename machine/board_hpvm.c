@@ -298,6 +298,11 @@ void board_poll(struct board *b)
     acpi_pm_poll(b->pm);
 }
 
+void board_power_button(struct board *b)
+{
+    acpi_pm_power_button(b->pm);
+}
+
 uint64_t board_due_ns(struct board *b)
 {
     uint64_t at = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t host_ns(void)
+uint64_t machine_host_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -28,7 +28,7 @@ uint64_t machine_now_ns(void *machine)
     const struct machine *m = machine;
     uint64_t ticks = m->ticks;
     if (!m->config.deterministic)
-        return host_ns() - m->start_ns;
+        return machine_host_ns() - m->start_ns;
     if (m->current != NULL)
         ticks += cpu_icount(m->current) - m->turn_icount + m->turn_waited;
     return ticks_to_ns(ticks);
@@ -87,6 +87,13 @@ static void on_code_changed(void *opaque, uint64_t page)
     for (unsigned i = 0; i < m->config.cpus; i++)
         if (m->cpu[i] != NULL)
             cpu_code_changed(m->cpu[i], page);
+}
+
+static void on_progress(void *opaque, enum firmware_event event, const char *text)
+{
+    const struct machine_watch *w = &((struct machine *)opaque)->config.watch;
+    if (w->progress != NULL)
+        w->progress(w->opaque, event, text);
 }
 
 /* --- parts --- */
@@ -162,7 +169,8 @@ static int add_firmware(struct machine *m, char *why, size_t size)
                                      .power_off = machine_power_off,
                                      .reset = machine_reset,
                                      .pci_read = board_pci_read,
-                                     .pci_write = board_pci_write};
+                                     .pci_write = board_pci_write,
+                                     .progress = on_progress};
     memcpy(config.uuid, m->config.uuid, sizeof config.uuid);
     m->firmware = firmware_new(m->mem, &config, &err);
     if (m->firmware == NULL) {
@@ -259,7 +267,7 @@ int machine_new(const struct machine_config *config, struct machine **out, char 
         return -ENOMEM;
     m->config = *config;
     m->wake_fd = -1;
-    m->start_ns = host_ns();
+    m->start_ns = machine_host_ns();
     int err = build(m, why, size);
     if (err != 0) {
         machine_free(m);
@@ -293,11 +301,46 @@ int machine_insert(struct machine *m, unsigned drive, const char *name, char *wh
     return storage_insert(board_storage(m->board), drive, name, why, size);
 }
 
-void machine_quit(struct machine *m, int signal)
+/* Only wakes the loop if it sleeps; a full counter means that it is awake. */
+void machine_wake(struct machine *m)
 {
     uint64_t one = 1;
-    m->signal = signal;
-    /* Only wakes the loop if it sleeps; a full counter means that it is awake. */
     if (write(m->wake_fd, &one, sizeof one) < 0)
         return;
+}
+
+void machine_quit(struct machine *m, int signal)
+{
+    m->signal = signal;
+    machine_wake(m);
+}
+
+void machine_power_button(struct machine *m)
+{
+    board_power_button(m->board);
+}
+
+void machine_press_reset(struct machine *m)
+{
+    machine_reset(m);
+}
+
+struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned n)
+{
+    struct machine_cpu_figures f = {.run_ns = m->run_ns[n], .slots = cpu_icount(m->cpu[n])};
+    uint64_t now = machine_now_ns((void *)m);
+    if (m->answer[n].since_ns != 0 && now > m->answer[n].since_ns)
+        f.unanswered_ns = now - m->answer[n].since_ns;
+    return f;
+}
+
+bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size, void **host)
+{
+    struct efi_range ranges[EFI_MAX_RAM_RANGES];
+    if (n >= efi_ram_ranges(m->config.memory, ranges))
+        return false;
+    *start = ranges[n].start;
+    *size = ranges[n].size;
+    *host = mem_ram(m->mem, *start, 1);
+    return true;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "cpu.h"
+#include "firmware.h"
 #include "slirp.h"
 
 /* A disk or disc drive: target of the SCSI adapter in a slot (0..6, 0..7, 0..14). Adapters are
@@ -37,6 +38,16 @@ struct machine_nic {
 };
 #define MACHINE_MAX_NICS 7
 
+/* What the machine tells its owner, on the thread that runs it. Any may be NULL. */
+struct machine_watch {
+    void *opaque;
+    /* Between turns, when drives may be changed and figures read: at least every second and soon
+     * after machine_wake. */
+    void (*between)(void *opaque);
+    /* How far the system has come; text is what the event is about, or "". */
+    void (*progress)(void *opaque, enum firmware_event event, const char *text);
+};
+
 /* Strings stay the caller's and must outlive the machine. */
 struct machine_config {
     uint64_t memory; /* bytes */
@@ -47,7 +58,7 @@ struct machine_config {
     size_t image_size;
     const char *initrd;  /* or NULL */
     const char *append;  /* kernel command line, or NULL */
-    const char *console; /* "stdio", "unix:PATH" or "file:PATH" */
+    const char *console; /* see console_open() */
     const char *serial;  /* or NULL */
     const char *nvram;   /* file of EFI variables; NULL: they live in memory */
     uint8_t uuid[16];
@@ -55,6 +66,7 @@ struct machine_config {
     unsigned drive_count;
     const struct machine_nic *nics; /* the caller's */
     unsigned nic_count;
+    struct machine_watch watch;
     bool jit;           /* translate hot code */
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
@@ -80,8 +92,27 @@ enum machine_end machine_run(struct machine *m, char *why, size_t size);
 /* Ends machine_run soon; may be called from a signal handler. */
 void machine_quit(struct machine *m, int signal);
 
+/* Ends the present wait of machine_run; may be called from any thread and signal handlers. */
+void machine_wake(struct machine *m);
+
+/* The following are for between turns only: from machine_watch's functions or before the run. */
+
+/* Presses the power button, which a guest may take as a request to shut down. */
+void machine_power_button(struct machine *m);
+/* Resets the machine as the guest would: machine_run restarts it, or ends with no_reboot. */
+void machine_press_reset(struct machine *m);
+
+/* One processor since the start: host time it ran, instruction slots, and for how long an interrupt
+ * has waited while it took none. */
+struct machine_cpu_figures {
+    uint64_t run_ns, slots, unanswered_ns;
+};
+struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned n);
+/* Host addresses of guest memory: range n as the guest sees it. False when there is none. */
+bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size, void **host);
+
 /* Discs. name is a path, or one in the drive's directory. 0, or a negative errno with one sentence
- * in why; eject without force respects the guest's lock. Between turns only. */
+ * in why; eject without force respects the guest's lock. */
 int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size);
 int machine_insert(struct machine *m, unsigned drive, const char *name, char *why, size_t size);
 

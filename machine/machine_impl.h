@@ -35,11 +35,16 @@ struct machine {
     uint64_t ahead[HPVM_MAX_CPUS]; /* ticks beyond the end of its last turn */
     /* Figures. */
     uint64_t rounds, idle_ns, resets;
-    uint64_t icount_before; /* instructions before the last reset */
+    uint64_t run_ns[HPVM_MAX_CPUS];
+    struct {
+        uint64_t taken, since_ns;
+    } answer[HPVM_MAX_CPUS]; /* to interrupts, see machine_cpu_figures */
+    uint64_t icount_before;  /* instructions before the last reset */
 };
 
 /* Machine time in nanoseconds since the start: the host's or the instructions'. */
 uint64_t machine_now_ns(void *machine);
+uint64_t machine_host_ns(void); /* monotonic */
 void machine_power_off(void *machine);
 void machine_reset(void *machine);
 
@@ -67,6 +72,7 @@ uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devf
                         unsigned size);
 void board_pci_write(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
                      unsigned size, uint64_t value);
+void board_power_button(struct board *b);
 /* Disks and discs. */
 struct storage *board_storage(struct board *b);
 struct network *board_network(struct board *b);

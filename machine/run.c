@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Instruction slots of a turn: long enough to make the loop's work vanish, short enough that
  * processors waiting for each other do not wait long. */
@@ -42,12 +43,15 @@ static bool ended(const struct machine *m)
 
 /* --- turns --- */
 
-static void take_turn(struct machine *m, struct cpu *c, uint64_t slots)
+static void take_turn(struct machine *m, unsigned n, uint64_t slots)
 {
+    struct cpu *c = m->cpu[n];
+    uint64_t before = machine_host_ns();
     m->current = c;
     cpu_memory_written(c);
     cpu_run(c, slots);
     m->current = NULL;
+    m->run_ns[n] += machine_host_ns() - before;
 }
 
 static bool round_host_time(struct machine *m)
@@ -57,7 +61,7 @@ static bool round_host_time(struct machine *m)
     for (unsigned i = 0; i < m->config.cpus && !ended(m); i++) {
         if (!ready(m->cpu[i]))
             continue;
-        take_turn(m, m->cpu[i], slots);
+        take_turn(m, i, slots);
         any = true;
     }
     return any;
@@ -73,7 +77,7 @@ static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
     m->turn_icount = cpu_icount(c);
     while (used < slots && !ended(m)) {
         if (ready(c)) {
-            take_turn(m, c, slots - used);
+            take_turn(m, n, slots - used);
             used = cpu_icount(c) - m->turn_icount + m->turn_waited;
             continue;
         }
@@ -134,7 +138,10 @@ static void sleep_until_input(struct machine *m, uint64_t ns)
     unsigned n = 1 + board_poll_fds(m->board, fds + 1);
     struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     uint64_t before = machine_now_ns(m);
-    ppoll(fds, n, &ts, NULL);
+    uint64_t count;
+    if (ppoll(fds, n, &ts, NULL) > 0 && fds[0].revents != 0 &&
+        read(m->wake_fd, &count, sizeof count) < 0)
+        log_debug("wake-up: %s", strerror(errno));
     m->idle_ns += machine_now_ns(m) - before;
 }
 
@@ -180,6 +187,32 @@ static bool wait_deterministic(struct machine *m)
     return true;
 }
 
+/* --- the owner --- */
+
+/* Since when each processor has had an interrupt waiting and taken none. */
+static void watch_answers(struct machine *m)
+{
+    uint64_t now = machine_now_ns(m);
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        const struct cpu *c = m->cpu[i];
+        bool waits = (c->irr[0] | c->irr[1] | c->irr[2] | c->irr[3]) != 0;
+        if (!waits || c->interrupts_taken != m->answer[i].taken)
+            m->answer[i].since_ns = 0;
+        else if (m->answer[i].since_ns == 0)
+            m->answer[i].since_ns = now > 0 ? now : 1;
+        m->answer[i].taken = c->interrupts_taken;
+    }
+}
+
+static void tell_owner(struct machine *m)
+{
+    const struct machine_watch *w = &m->config.watch;
+    if (w->between == NULL)
+        return;
+    watch_answers(m);
+    w->between(w->opaque);
+}
+
 /* --- the loop --- */
 
 /* Runs until something ends it; false when the machine is dead. */
@@ -195,6 +228,7 @@ static bool run(struct machine *m)
         if (busy && !by_ticks && machine_now_ns(m) - polled < POLL_NS)
             continue;
         board_poll(m->board);
+        tell_owner(m);
         polled = machine_now_ns(m);
         if (board_quit_requested(m->board))
             m->signal = -1;

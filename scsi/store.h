@@ -25,6 +25,10 @@ struct store_options {
  * the name. */
 int store_open(const char *name, const struct store_options *options, struct store **out, char *why,
                size_t why_size);
+/* How files of the host are opened by a process that may not do it itself: as open(2) with these
+ * flags, or a negative errno. NULL: open(2). For all stores; set it before there are any. */
+typedef int store_opener(const char *path, int flags);
+void store_set_opener(store_opener *opener);
 /* Flushes what was written, and unlocks. 0, or a negative errno of the flush. */
 int store_close(struct store *s);
 

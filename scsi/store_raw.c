@@ -155,16 +155,31 @@ static int explain_lock(bool read_only, const char *path, char *why, size_t size
                                   "writer");
 }
 
+static store_opener *file_opener;
+
+void store_set_opener(store_opener *opener)
+{
+    file_opener = opener;
+}
+
+static int open_file(const char *path, int flags)
+{
+    if (file_opener != NULL)
+        return file_opener(path, flags);
+    int fd = open(path, flags);
+    return fd >= 0 ? fd : -errno;
+}
+
 int raw_open(const char *path, bool read_only, struct store **out, char *why, size_t why_size)
 {
     struct raw *r;
     uint64_t size = 0;
     enum store_kind kind = STORE_FILE;
     /* O_NONBLOCK: a pipe must not stop us before it is refused */
-    int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK), err;
+    int fd = open_file(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK), err;
 
     if (fd < 0)
-        return explain_open(-errno, read_only, path, why, why_size);
+        return explain_open(fd, read_only, path, why, why_size);
     err = find_size(fd, &size, &kind);
     if (err != 0) {
         store_fail(err, why, why_size, path,
