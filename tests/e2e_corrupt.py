@@ -6,10 +6,10 @@ import signal
 import struct
 import sys
 import tempfile
-import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fatimage
+import gptimage
 import guest
 import peimage
 
@@ -17,9 +17,6 @@ TEXT = "Started from a medium with a history."
 GOOD = peimage.program(TEXT)
 # An EFI error, as number or name.
 STATUS = r"[Ss]tatus[^\r\n]*?(8[0-9A-Fa-f]{15}|: [A-Z][a-z]+ [A-Z][a-z]+)"
-SECTOR = 512
-FIRST, ENTRY, ENTRIES = 64, 128, 128  # first block of the partition, bytes and number of entries
-ESP = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
 
 
 def check(condition, text):
@@ -51,31 +48,8 @@ def volume(program=GOOD, spoil=None):
     return v.image({"EFI": {"BOOT": {"BOOTIA64.EFI": program}}})
 
 
-def gpt_header(here, other, blocks, place, entries, **change):
-    fields = {"first": FIRST, "last": blocks - 34, "table": place, "count": ENTRIES, "size": ENTRY,
-              "crc": zlib.crc32(entries)}
-    fields.update(change)
-    head = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, here, other,
-                       fields["first"], fields["last"], b"kittson test gpt", fields["table"],
-                       fields["count"], fields["size"], fields["crc"])
-    return head[:16] + struct.pack("<I", zlib.crc32(head)) + head[20:]
-
-
 def disk(content=None, **change):
-    """A GPT disk with one EFI system partition; the headers can be given other numbers."""
-    content = volume() if content is None else content
-    blocks = FIRST + len(content) // SECTOR + 34
-    entries = (ESP + b"kittson testpart" + struct.pack("<QQQ", FIRST, blocks - 35, 0)).ljust(
-        ENTRY * ENTRIES, b"\0")
-    mbr = bytes(446) + struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xee, b"\xff" * 3, 1, blocks - 1)
-    out = bytearray(blocks * SECTOR)
-    out[:512] = mbr.ljust(510, b"\0") + b"\x55\xaa"
-    for here, other, table in ((1, blocks - 1, 2), (blocks - 1, 1, blocks - 33)):
-        head = gpt_header(here, other, blocks, table, entries, **change)
-        out[here * SECTOR:here * SECTOR + len(head)] = head
-        out[table * SECTOR:table * SECTOR + len(entries)] = entries
-    out[FIRST * SECTOR:FIRST * SECTOR + len(content)] = content
-    return out
+    return gptimage.disk(volume() if content is None else content, **change)
 
 
 def disc(catalogue=19, image=20):
@@ -114,7 +88,7 @@ def flip(image, *offsets):
 
 
 def end_of(image):
-    return len(image) - SECTOR
+    return len(image) - gptimage.SECTOR
 
 
 def loop_file(v):
