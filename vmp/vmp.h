@@ -20,6 +20,8 @@ int vmp_info(int argc, char **argv);
 
 #define VMP_VERSION "Version A.03.00 (Kittson " KITTSON_VERSION ")"
 
+#define VMP_COPYRIGHT "(C) Copyright 2026 the Kittson authors"
+
 /* "hpvmcreate: ..." on standard error; returns the exit status 1. */
 int vmp_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int vmp_unable(void); /* "hpvmcreate: Unable to continue." */
