@@ -2,6 +2,7 @@
  * belong nowhere else (time, checksums, memory copies, configuration tables).
  */
 #include "boot.h"
+#include "runtime.h"
 
 #include <errno.h>
 #include <zlib.h>
@@ -250,7 +251,7 @@ static uint64_t bs_get_next_count(struct boot *b, struct fwcall *k)
     if (!boot_write64(b, k->arg[0], v))
         return EFI_INVALID_PARAMETER;
     if (++b->low_count == UINT32_MAX) {
-        b->fw->high_count++;
+        efi_count_up(b->fw);
         b->low_count = 0;
     }
     return EFI_SUCCESS;

@@ -248,7 +248,7 @@ static void forget_registrations(struct firmware *fw)
     fw->virtual_mode = false;
     fw->config_at = 0;
     fw->nvmap = 0;
-    fw->high_count++;
+    efi_count_up(fw);
 }
 
 int firmware_reset(struct firmware *fw)

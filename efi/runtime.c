@@ -353,7 +353,7 @@ static uint64_t get_next_high_monotonic_count(struct fwcall *k)
 
     if (!k->arg[0] || !fw_write(k, k->arg[0], &count, sizeof(count)))
         return EFI_INVALID_PARAMETER;
-    k->fw->high_count = count;
+    efi_count_up(k->fw);
     return EFI_SUCCESS;
 }
 

@@ -23,6 +23,10 @@ void efi_variables_forget_volatile(struct firmware *fw);
 /* The guest's clock as an EFI_TIME. */
 void runtime_now(struct firmware *fw, uint8_t out[16]);
 
+/* The monotonic count, monotonic.c: takes the upper half from the variables just read, and raises
+ * it; raises it and returns it. */
+void efi_count_load(struct firmware *fw);
+uint32_t efi_count_up(struct firmware *fw);
 /* Frees all variables. */
 void efi_variables_free(struct firmware *fw);
 

@@ -272,6 +272,8 @@ int firmware_use_nvram(struct firmware *fw, const char *path, char *why, size_t 
     pthread_mutex_lock(&fw->lock);
     for (unsigned i = 0; i < l.count && !err; i++)
         err = take_stored(fw, &l.var[i]);
+    if (!err)
+        efi_count_load(fw);
     pthread_mutex_unlock(&fw->lock);
     nvram_list_free(&l);
     if (err)
@@ -312,10 +314,13 @@ uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const cha
 {
     struct fw_variable **p, *v = NULL;
     struct key key;
-    uint64_t status;
+    uint64_t status, freed;
 
     make_key(&key, guid, name);
     p = find(fw, &key);
+    freed = *p ? (*p)->size + (*p)->name_size : 0;
+    if (size && fw->vars_total - freed + size + key.name_size > FW_VAR_TOTAL)
+        return EFI_OUT_OF_RESOURCES;
     if (size) {
         v = new_variable(&key, attr, size);
         if (!v)

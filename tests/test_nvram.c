@@ -417,6 +417,65 @@ START_TEST(unwritable)
 }
 END_TEST
 
+static uint32_t next_high_count(void)
+{
+    uint32_t count = 0;
+
+    ck_assert_uint_eq(service(9, (const uint64_t[8]){0x14000}), EFI_SUCCESS);
+    ck_assert_int_eq(mem_dma_read(m, 0x14000, &count, sizeof(count)), 0);
+    return count;
+}
+
+/* The upper half never has a value again that it had before: not after a call, a reset, a
+ * restart, or a restart with a store that was full before there was a count in it. */
+START_TEST(monotonic_count)
+{
+    struct nvram_list l;
+    uint32_t count;
+
+    start();
+    count = next_high_count();
+    ck_assert_uint_eq(next_high_count(), count + 1);
+    ck_assert_int_eq(firmware_reset(fw), 0);
+    firmware_attach_cpu(fw, c);
+    ck_assert_uint_eq(next_high_count(), count + 3);
+    stop();
+    start();
+    ck_assert_uint_eq(next_high_count(), count + 5);
+    stop();
+    ck_assert_int_eq(nvram_read(path, &l, why, sizeof(why)), 0);
+    ck_assert_uint_eq(l.count, 1);
+    ck_assert_uint_eq(l.var[0].attr, 3); /* not the OS's */
+    nvram_list_free(&l);
+}
+END_TEST
+
+START_TEST(monotonic_count_without_room)
+{
+    static uint8_t data[65536];
+    uint16_t name[2] = {'a', 0};
+    struct nvram_var v = {.attr = 7, .name_size = 4, .name = name, .data = data};
+    struct nvram_list l = {0};
+    struct nvram *n;
+
+    for (unsigned left = FW_VAR_TOTAL; left > 0; name[0]++) {
+        v.size = (left < FW_VAR_MAX + 4 ? left : FW_VAR_MAX) - 4;
+        ck_assert_int_eq(nvram_list_add(&l, &v), 0);
+        left -= v.size + 4;
+    }
+    ck_assert_int_eq(nvram_open(path, &n, &(struct nvram_list){0}, why, sizeof(why)), 0);
+    ck_assert_int_eq(nvram_write(n, &l), 0);
+    nvram_close(n);
+    nvram_list_free(&l);
+    start();
+    ck_assert_uint_eq(fw->vars_total, FW_VAR_TOTAL);
+    next_high_count();
+    stop();
+    start(); /* it still fits */
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("nvram");
@@ -435,6 +494,8 @@ int main(void)
     tcase_add_test(t, text);
     tcase_add_test(t, firmware_keeps);
     tcase_add_test(t, unwritable);
+    tcase_add_test(t, monotonic_count);
+    tcase_add_test(t, monotonic_count_without_room);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -45,10 +45,11 @@ if command -v flock >/dev/null; then
 fi
 
 "$kittson" run --nvram "$store" </dev/null >"$tmp/out" 2>"$tmp/err" || fail "a run with a store"
-cmp -s "$store" "$sample.nvram" || fail "a run without changes changed the store"
+"$kittson" nvram export "$store" | sed '/"MTC"/,+1d' | cmp -s - "$sample.txt" ||
+    fail "a run without changes changed more of the store than the monotonic count"
 printf X | dd of="$store" bs=1 seek=70 conv=notrunc 2>/dev/null
 refused 0 'damaged-1' "$kittson" run --nvram "$store"
 [ -e "$store.damaged-1" ] || fail "the damaged store is gone"
 refused 2 'is damaged' "$kittson" nvram export "$store.damaged-1"
-[ "$("$kittson" nvram export "$store" | grep -c '^[0-9a-f]')" -eq 3 ] || fail "what was whole is lost"
+[ "$("$kittson" nvram export "$store" | grep -v MTC | grep -c '^[0-9a-f]')" -eq 3 ] || fail "what was whole is lost"
 "$kittson" run -v </dev/null 2>&1 | grep -q 'live in memory' || fail "nothing said without --nvram"
