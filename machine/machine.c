@@ -281,10 +281,10 @@ void machine_free(struct machine *m)
 {
     if (m == NULL)
         return;
+    firmware_free(m->firmware); /* first: its file systems are on the board's drives */
     board_free(m->board);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_free(m->cpu[i]);
-    firmware_free(m->firmware);
     mem_free(m->mem);
     if (m->wake_fd >= 0)
         close(m->wake_fd);

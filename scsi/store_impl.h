@@ -32,6 +32,8 @@ int raw_fd(const struct store *s);
 /* Takes base over, also when it fails. */
 int overlay_open(const char *path, struct store *base, struct store **out, char *why,
                  size_t why_size);
+/* Milliseconds after which a silent server is given up; tests have less time. */
+extern int nbd_store_patience;
 int nbd_store_open(const char *uri, bool read_only, struct store **out, char *why, size_t why_size);
 
 /* Advisory lock on a whole file: shared or exclusive. 0, -EAGAIN when somebody else has it. A file
