@@ -45,9 +45,8 @@ static struct blk_device *drive_of(struct blk_device *d)
     return d->parent ? d->parent : d;
 }
 
-/* Looks whether the drive has the medium it had. Partitions of a medium that went stay as handles
- * without medium. */
-static void refresh(struct boot *b, struct blk_device *any)
+/* Partitions of a medium that went stay as handles without medium. */
+void block_refresh(struct boot *b, struct blk_device *any)
 {
     struct blk_device *d = drive_of(any);
     const struct firmware_drive *drive = d->drive;
@@ -84,7 +83,7 @@ static uint64_t check(struct boot *b, struct blk_device *d, const struct fwcall 
 
     if (!d)
         return EFI_INVALID_PARAMETER;
-    refresh(b, d);
+    block_refresh(b, d);
     size = d->dev.block_size;
     if (!d->present)
         return EFI_NO_MEDIA;
@@ -173,7 +172,7 @@ static uint64_t disk_check(struct boot *b, struct blk_device *d, const struct fw
 
     if (!d)
         return EFI_INVALID_PARAMETER;
-    refresh(b, d);
+    block_refresh(b, d);
     if (!d->present)
         return EFI_NO_MEDIA;
     if ((uint32_t)k->arg[1] != d->media_id)
@@ -307,7 +306,7 @@ static void add_drive(struct boot *b, const struct firmware_drive *drive)
     devpath_add_pci(&d->path, drive->device, drive->function);
     devpath_add_scsi(&d->path, drive->target, 0);
     publish(b, d);
-    refresh(b, d);
+    block_refresh(b, d);
 }
 
 void block_init(struct boot *b)

@@ -320,6 +320,10 @@ void text_done(struct boot *b);
 void console_puts(struct boot *b, const char *text);
 void console_printf(struct boot *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void console_clear(struct boot *b);
+/* From 0; positions outside 80 columns and 25 rows are ignored. */
+void console_cursor(struct boot *b, unsigned column, unsigned row);
+/* Colours as in SetAttribute(). */
+void console_attribute(struct boot *b, unsigned attribute);
 /* A key, or false. unicode is 0 for scan codes. */
 struct key {
     uint16_t scan, unicode;

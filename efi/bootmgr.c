@@ -1,157 +1,104 @@
 /* The boot manager: what is started after power-on, and in which order.
  *
  * BootNext, then the boot options of BootOrder, then every volume that has the default program for
- * media, \EFI\BOOT\BOOTIA64.EFI, then every device that loads a file by itself (network). A
- * count-down comes first; a key stops it and lets the user choose by number.
+ * media, \EFI\BOOT\BOOTIA64.EFI, then every device that loads a file by itself (network), at last
+ * the built-in shell. A count-down comes first; a key stops it and leaves the choice to the user.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include "drive.h"
-#include "le.h"
+#include "keys.h"
 #include "log.h"
+#include "maint.h"
+#include "menu.h"
 #include "runtime.h"
 #include "shell.h"
 
-#define OPTION_ACTIVE    1u
-#define DESCRIPTION_MAX  256
-#define DEFAULT_TIMEOUT  10
+#define TITLE            "EFI Boot Manager ver 1.10 [14.62] [Build: Fri Aug  4 11:37:36 2006]"
 #define WATCHDOG_SECONDS 300
-#define NV_BOOT_RUNTIME  7u
 #define SECOND           10000000ull /* in 100 ns */
-#define LIST_MAX         60
-
-struct option {
-    char *text;
-    struct devpath path;
-    uint8_t *data;
-    uint32_t size;
-    int number; /* of Boot####, -1: default program of a volume */
-    bool active, shell;
-};
+#define KEY_POLL         (SECOND / 100)
+#define KEY_POLL_BUSY    (SECOND / 1000) /* while keys are coming */
+#define ATTEMPTS_MAX     64              /* options that are tried by themselves */
+#define ITEM_MAINT       (-2)
 
 struct bootmgr {
-    GPtrArray *options;
-    unsigned next;
+    GPtrArray *options; /* struct bootopt; the last is the shell */
+    struct menu menu;
+    struct maint *maint;
     uint64_t deadline;
-    unsigned shown;
-    bool chosen;          /* one option only: back to the list when it ends */
-    unsigned typed;       /* digits of a choice */
-    struct option *going; /* the one that runs */
+    unsigned shown; /* seconds on the screen */
+    int first;      /* BootNext's option: an index, or -1 */
+    unsigned next;  /* the option to try next */
+    unsigned attempts;
+    bool chosen; /* by the user: one option only */
+    struct bootopt *going;
 };
 
-enum { COUNT_DOWN, TRY_NEXT, LOADING, RUNNING, CHOOSE };
+enum { COUNT_DOWN, MENU, MAINT, PAUSE, LOADING, RUNNING };
 
 static const uint16_t default_file[] = u"\\EFI\\BOOT\\BOOTIA64.EFI";
 
-static void free_option(gpointer p)
-{
-    struct option *o = p;
-
-    g_free(o->text);
-    g_free(o->data);
-    g_free(o);
-}
-
 /* --- the list --- */
 
-static char *text_of(const uint8_t *s, size_t chars)
+static void add(struct boot *b, const char *text, const struct devpath *path)
 {
-    GString *g = g_string_new(NULL);
-
-    for (size_t i = 0; i < chars && le16(s + 2 * i); i++)
-        g_string_append_c(
-            g, le16(s + 2 * i) >= ' ' && le16(s + 2 * i) < 0x7f ? (char)le16(s + 2 * i) : '?');
-    return g_string_free(g, FALSE);
+    g_ptr_array_add(b->manager->options, bootopt_new(text, path, NULL, 0));
 }
 
-/* The path in a load option; false when it is damaged. */
-static bool take_path(struct devpath *p, const uint8_t *d, size_t size)
+static void add_named(struct boot *b, const char *what, const struct devpath *device,
+                      const uint16_t *file)
 {
-    size_t at = 0;
+    struct devpath *path = g_memdup2(device, sizeof(*device));
+    char *where = devpath_text(device), *text = g_strdup_printf("%s [%s]", what, where);
 
-    while (at + 4 <= size && (d[at] & 0x7f) != 0x7f) {
-        size_t len = le16(d + at + 2);
-
-        if (len < 4 || len > size - at || at + len > DEVPATH_MAX - 4)
-            return false;
-        at += len;
-    }
-    memcpy(p->data, d, at);
-    p->size = at;
-    return at > 0;
-}
-
-/* EFI load option: attributes, length of the path list, description, paths, data. */
-static struct option *parse(const struct fw_variable *v, int number)
-{
-    size_t n = 0, paths, end;
-    struct option *o;
-
-    if (v->size < 8)
-        return NULL;
-    paths = le16(v->data + 4);
-    while (6 + 2 * n + 2 <= v->size && le16(v->data + 6 + 2 * n))
-        n++;
-    end = 6 + 2 * n + 2;
-    if (n > DESCRIPTION_MAX || end > v->size || paths > v->size - end)
-        return NULL;
-    o = g_new0(struct option, 1);
-    if (!take_path(&o->path, v->data + end, paths)) {
-        g_free(o);
-        return NULL;
-    }
-    o->active = le32(v->data) & OPTION_ACTIVE;
-    o->text = text_of(v->data + 6, n);
-    o->size = v->size - (uint32_t)(end + paths);
-    o->data = g_memdup2(v->data + end + paths, o->size);
-    o->number = number;
-    return o;
-}
-
-static void add_number(struct boot *b, unsigned number)
-{
-    const struct fw_variable *v;
-    struct option *o;
-    char name[16];
-
-    snprintf(name, sizeof(name), "Boot%04X", number & 0xffff);
-    v = efi_variable(b->fw, guid_global_variable, name);
-    o = v && b->manager->options->len < LIST_MAX ? parse(v, (int)number) : NULL;
-    if (o)
-        g_ptr_array_add(b->manager->options, o);
+    if (file)
+        devpath_add_file(path, file);
+    add(b, text, path);
+    g_free(text);
+    g_free(where);
+    g_free(path);
 }
 
 static void add_order(struct boot *b)
 {
-    const struct fw_variable *v = efi_variable(b->fw, guid_global_variable, "BootOrder");
+    GPtrArray *list = bootopt_list(b);
 
-    for (unsigned i = 0; v && i + 2 <= v->size; i += 2)
-        add_number(b, le16(v->data + i));
+    for (unsigned i = 0; i < list->len; i++) {
+        struct bootopt *o = list->pdata[i];
+
+        if (!o->damaged)
+            g_ptr_array_add(b->manager->options, bootopt_copy(o));
+    }
+    g_ptr_array_unref(list);
 }
 
-static void add_default(struct boot *b, struct blk_device *d)
+static bool has_default(const struct blk_device *d)
 {
-    struct option *o = g_new0(struct option, 1);
-    char *path = devpath_text(&d->path);
+    struct fs_file *root, *f;
+    bool file;
+    int err;
 
-    o->text = g_strdup_printf("Removable Media Boot [%s]", path);
-    o->path = d->path;
-    o->number = -1;
-    o->active = true;
-    g_free(path);
-    devpath_add_file(&o->path, default_file);
-    g_ptr_array_add(b->manager->options, o);
-}
-
-static bool has_default(struct boot *b, struct blk_device *d)
-{
-    uint8_t *data;
-    size_t size;
-
-    if (!d->fs || file_load(b, d->handle, default_file, &data, &size) != EFI_SUCCESS)
+    if (!d->present || !d->fs || fs_root(d->fs, &root))
         return false;
-    g_free(data);
-    return true;
+    err = fs_open(root, default_file, FS_READ, 0, &f);
+    fs_close(root);
+    if (err)
+        return false;
+    file = !fs_is_dir(f);
+    fs_close(f);
+    return file;
+}
+
+static void add_volumes(struct boot *b)
+{
+    for (unsigned i = 0; i < b->devices->len; i++)
+        block_refresh(b, b->devices->pdata[i]);
+    for (unsigned i = 0; i < b->devices->len; i++) {
+        const struct blk_device *d = b->devices->pdata[i];
+
+        if (has_default(d))
+            add_named(b, "Removable Media Boot", &d->path, default_file);
+    }
 }
 
 /* Devices with a Load File protocol. */
@@ -160,21 +107,11 @@ static void add_load_files(struct boot *b)
     GArray *all = handles_with(b, guid_load_file);
     struct devpath *path = g_new(struct devpath, 1);
 
-    for (unsigned i = 0; i < all->len && b->manager->options->len < LIST_MAX; i++) {
+    for (unsigned i = 0; i < all->len; i++) {
         uint64_t id = g_array_index(all, uint64_t, i);
-        struct option *o;
-        char *text;
 
-        if (!devpath_read(b, handle_interface(b, id, guid_device_path), path))
-            continue;
-        text = devpath_text(path);
-        o = g_new0(struct option, 1);
-        o->text = g_strdup_printf("Load File [%s]", text);
-        o->path = *path;
-        o->number = -1;
-        o->active = true;
-        g_ptr_array_add(b->manager->options, o);
-        g_free(text);
+        if (devpath_read(b, handle_interface(b, id, guid_device_path), path))
+            add_named(b, "Load File", path, NULL);
     }
     g_free(path);
     g_array_unref(all);
@@ -182,71 +119,108 @@ static void add_load_files(struct boot *b)
 
 static void add_shell(struct boot *b)
 {
-    struct option *o = g_new0(struct option, 1);
+    struct devpath path = {.size = 0};
 
-    o->text = g_strdup(SHELL_NAME);
-    o->number = -1;
-    o->active = o->shell = true;
-    g_ptr_array_add(b->manager->options, o);
+    devpath_add_file(&path, BOOTOPT_SHELL);
+    add(b, SHELL_NAME, &path);
 }
 
 static void build_list(struct boot *b)
 {
     g_ptr_array_set_size(b->manager->options, 0);
     add_order(b);
-    for (unsigned i = 0; i < b->devices->len && b->manager->options->len < LIST_MAX; i++)
-        if (has_default(b, b->devices->pdata[i]))
-            add_default(b, b->devices->pdata[i]);
+    add_volumes(b);
     add_load_files(b);
     add_shell(b);
 }
 
-/* BootNext goes in front, and is used up. */
+/* BootNext is used up. An option that is not in BootOrder goes in front. */
 static void take_boot_next(struct boot *b)
 {
-    const struct fw_variable *v = efi_variable(b->fw, guid_global_variable, "BootNext");
-    unsigned n = v && v->size >= 2 ? le16(v->data) : 0, before = b->manager->options->len;
-    gpointer o;
+    struct bootmgr *m = b->manager;
+    int number = boot_variable16(b, "BootNext");
+    struct bootopt *o;
 
-    if (!v)
-        return;
-    efi_variable_put(b->fw, guid_global_variable, "BootNext", NV_BOOT_RUNTIME, NULL, 0);
-    add_number(b, n);
-    if (b->manager->options->len == before)
-        return;
-    o = g_ptr_array_steal_index(b->manager->options, before);
-    ((struct option *)o)->active = true;
-    g_ptr_array_insert(b->manager->options, 0, o);
+    m->first = -1;
+    boot_delete_variable(b, "BootNext");
+    for (unsigned i = 0; number >= 0 && i < m->options->len; i++)
+        if (((struct bootopt *)m->options->pdata[i])->number == number)
+            m->first = (int)i;
+    o = number >= 0 && m->first < 0 ? bootopt_read(b, (unsigned)number) : NULL;
+    if (o && !o->damaged) {
+        g_ptr_array_insert(m->options, 0, o);
+        m->first = 0;
+    } else {
+        bootopt_free(o);
+    }
+}
+
+static bool is_active(const struct bootmgr *m, unsigned n)
+{
+    return ((struct bootopt *)m->options->pdata[n])->attributes & BOOTOPT_ACTIVE;
+}
+
+/* What the count-down is for. */
+static unsigned default_option(const struct bootmgr *m)
+{
+    unsigned n = 0;
+
+    if (m->first >= 0)
+        return (unsigned)m->first;
+    while (n + 1 < m->options->len && !is_active(m, n))
+        n++;
+    return n;
 }
 
 /* --- screen --- */
 
-static void show(struct boot *b)
+static void draw(struct boot *b)
 {
-    GPtrArray *l = b->manager->options;
+    struct bootmgr *m = b->manager;
 
-    console_clear(b);
-    console_puts(b, "EFI Boot Manager ver 1.10 [14.62]\r\n\r\nPlease select a boot option\r\n\r\n");
-    for (unsigned i = 0; i < l->len; i++)
-        console_printf(b, "  %2u  %.70s\r\n", i + 1, ((struct option *)l->pdata[i])->text);
-    if (l->len == 0)
-        console_puts(b, "    No boot option and no bootable medium.\r\n");
-    console_puts(b, "\r\n");
+    menu_clear(&m->menu);
+    m->menu.title = TITLE;
+    m->menu.subtitle = "Please select a boot option";
+    m->menu.help = MENU_HELP;
+    for (unsigned i = 0; i < m->options->len; i++)
+        menu_add(&m->menu, (int)i, "%s", ((struct bootopt *)m->options->pdata[i])->text);
+    menu_add(&m->menu, ITEM_MAINT, "Boot option maintenance menu");
+    menu_draw(b, &m->menu);
 }
 
-static void prompt(struct boot *b, struct task *t)
+static void show_menu(struct boot *b, struct task *t)
 {
-    t->w[0] = CHOOSE;
-    b->manager->typed = 0;
-    b->manager->chosen = false;
-    console_puts(b, "\r\nNumber of an option and Enter, or Enter alone to look again: ");
+    struct bootmgr *m = b->manager;
+
+    t->w[0] = MENU;
+    m->chosen = true;
+    m->menu.selected = 0;
+    build_list(b);
+    draw(b);
 }
 
-static unsigned timeout(struct boot *b)
+static void pause(struct boot *b, struct task *t)
 {
-    const struct fw_variable *v = efi_variable(b->fw, guid_global_variable, "Timeout");
+    console_puts(b, "Paused - press any key to continue");
+    t->w[0] = PAUSE;
+}
 
-    return v && v->size >= 2 ? le16(v->data) : DEFAULT_TIMEOUT;
+static const char *status_text(uint64_t status)
+{
+    static const char *const errors[] = {
+        [1] = "Load Error",       [2] = "Invalid Parameter", [3] = "Unsupported",
+        [5] = "Buffer Too Small", [6] = "Not Ready",         [7] = "Device Error",
+        [8] = "Write Protected",  [9] = "Out of Resources",  [10] = "Volume Corrupted",
+        [11] = "Volume Full",     [12] = "No Media",         [13] = "Media Changed",
+        [14] = "Not Found",       [15] = "Access Denied",    [16] = "No Response",
+        [17] = "No Mapping",      [18] = "Time Out",         [19] = "Not Started",
+        [20] = "Already Started", [21] = "Aborted",
+    };
+    uint64_t n = status & ~EFI_ERR(0);
+
+    if (status == EFI_SUCCESS)
+        return "Success";
+    return EFI_IS_ERROR(status) && n < G_N_ELEMENTS(errors) && errors[n] ? errors[n] : "Unknown";
 }
 
 /* --- starting --- */
@@ -272,14 +246,30 @@ static void complete_path(struct boot *b, struct devpath *p)
     }
 }
 
-/* A volume without a file means the default program. */
-static void load(struct boot *b, const struct option *o)
+/* A path that ends at a drive: the first volume there that has the default program. */
+static void find_volume(struct boot *b, struct devpath *p)
 {
-    struct devpath *path = g_memdup2(&o->path, sizeof(o->path));
+    for (unsigned i = 0; i < b->devices->len; i++) {
+        const struct blk_device *d = b->devices->pdata[i];
+
+        if (!d->parent || d->parent->path.size != p->size ||
+            memcmp(d->parent->path.data, p->data, p->size) || !has_default(d))
+            continue;
+        *p = d->path;
+        return;
+    }
+}
+
+/* A volume without a file means the default program. */
+static void load(struct boot *b, const struct bootopt *o)
+{
+    struct devpath *path = g_new(struct devpath, 1);
     uint64_t device;
     size_t used;
 
+    bootopt_path(o, path);
     complete_path(b, path);
+    find_volume(b, path);
     device = handle_by_path(b, guid_simple_fs, path->data, path->size, &used);
     if (device && used == path->size)
         devpath_add_file(path, default_file);
@@ -287,28 +277,38 @@ static void load(struct boot *b, const struct option *o)
     g_free(path);
 }
 
-static void set_current(struct boot *b, const struct option *o)
+static bool is_shell(const struct bootopt *o)
 {
-    uint8_t number[2];
+    struct devpath *path = g_new(struct devpath, 1);
+    uint16_t *name;
+    bool yes;
 
-    if (o->number < 0)
-        return;
-    put_le16(number, (uint16_t)o->number);
-    efi_variable_put(b->fw, guid_global_variable, "BootCurrent", 6, number, 2);
+    bootopt_path(o, path);
+    name = devpath_file(path, 0);
+    yes = name && fs_name_compare(name, BOOTOPT_SHELL) == 0;
+    g_free(name);
+    g_free(path);
+    return yes;
 }
 
-static void report(struct boot *b, const struct option *o, uint64_t status)
+static void set_current(struct boot *b, const struct bootopt *o)
 {
-    console_printf(b, "\r\n%s: status %" PRIX64 "\r\n", o->text, status);
-    log_info("boot option %s ended with status %#" PRIx64, o->text, status);
+    uint8_t number[2] = {(uint8_t)o->number, (uint8_t)(o->number >> 8)};
+
+    efi_variable_put(b->fw, guid_global_variable, "BootCurrent", 6, number, o->number < 0 ? 0 : 2);
 }
 
-/* The program goes on in loaded(), unless it is the shell. */
-static void start(struct boot *b, struct task *t, struct option *o)
+/* Takes the option over. Goes on in loaded(), or in ended() for the shell; both may have happened
+ * when this returns. */
+static void start(struct boot *b, struct task *t, struct bootopt *o)
 {
+    struct bootmgr *m = b->manager;
+
+    bootopt_free(m->going);
+    m->going = o;
     console_printf(b, "Loading.: %s\r\n", o->text);
-    b->manager->going = o;
-    if (o->shell) {
+    if (is_shell(o)) {
+        set_current(b, o);
         t->w[0] = RUNNING;
         efi_shell_run(b);
         return;
@@ -317,34 +317,50 @@ static void start(struct boot *b, struct task *t, struct option *o)
     load(b, o);
 }
 
-/* A program that could not be started is followed by the next option; the list is for one that
- * ended. */
+/* The option to try by itself, or -1: BootNext's, then every active one. */
+static int next_option(struct bootmgr *m)
+{
+    if (m->first >= 0 && m->attempts++ == 0)
+        return m->first;
+    while (m->next < m->options->len) {
+        unsigned n = m->next++;
+
+        if (n + 1 < m->options->len && m->attempts >= ATTEMPTS_MAX)
+            continue; /* too many that do not work: the shell is left */
+        if (is_active(m, n) && (int)n != m->first) {
+            m->attempts++;
+            return (int)n;
+        }
+    }
+    return -1;
+}
+
+static void wait_for_key(struct boot *b, struct task *t)
+{
+    task_wait(b, t, boot_now(b) + boot_ticks(b, KEY_POLL));
+}
+
 static void try_next(struct boot *b, struct task *t)
 {
     struct bootmgr *m = b->manager;
+    int n = m->chosen ? -1 : next_option(m);
 
-    while (m->next < m->options->len) {
-        struct option *o = m->options->pdata[m->next++];
-
-        if (!o->active && !m->chosen)
-            continue;
-        start(b, t, o);
+    if (n >= 0) {
+        start(b, t, bootopt_copy(m->options->pdata[n]));
         return;
     }
-    prompt(b, t);
-    task_wait(b, t, boot_now(b) + boot_ticks(b, SECOND / 100));
+    pause(b, t);
+    wait_for_key(b, t);
 }
 
 static void loaded(struct boot *b, struct task *t, uint64_t status)
 {
-    struct bootmgr *m = b->manager;
-    const struct option *o = m->going;
+    const struct bootopt *o = b->manager->going;
     uint64_t image = t->w[IMAGE_HANDLE_WORD];
 
     if (status != EFI_SUCCESS) {
-        report(b, o, status);
-        if (m->chosen)
-            m->next = m->options->len;
+        console_printf(b, "Load of %s failed: %s\r\n", o->text, status_text(status));
+        log_info("boot option %s cannot be loaded: %s", o->text, status_text(status));
         try_next(b, t);
         return;
     }
@@ -356,71 +372,121 @@ static void loaded(struct boot *b, struct task *t, uint64_t status)
     image_start(b, image);
 }
 
-static void choose(struct boot *b, struct task *t)
-{
-    struct bootmgr *m = b->manager;
-    struct key key;
-
-    while (console_key(b, &key)) {
-        if (key.unicode >= '0' && key.unicode <= '9' && m->typed < 1000) {
-            m->typed = 10 * m->typed + (key.unicode - '0');
-            console_printf(b, "%c", key.unicode);
-        } else if (key.unicode == '\r' && m->typed > 0 && m->typed <= m->options->len) {
-            console_puts(b, "\r\n");
-            m->next = m->typed - 1;
-            m->chosen = true;
-            try_next(b, t);
-            return;
-        } else if (key.unicode == '\r') {
-            build_list(b);
-            show(b);
-            prompt(b, t);
-        }
-    }
-    task_wait(b, t, boot_now(b) + boot_ticks(b, SECOND / 100));
-}
-
-static void count_down(struct boot *b, struct task *t)
-{
-    struct bootmgr *m = b->manager;
-    uint64_t now = boot_now(b), second = boot_ticks(b, SECOND);
-    unsigned left = now < m->deadline ? (unsigned)((m->deadline - now + second - 1) / second) : 0;
-    struct key key;
-
-    if (console_key(b, &key) && key.unicode != '\r') {
-        prompt(b, t);
-        choose(b, t);
-        return;
-    }
-    if (left == 0 || m->options->len == 0 || key.unicode == '\r') {
-        console_puts(b, "\r\n");
-        t->w[0] = TRY_NEXT;
-        try_next(b, t);
-        return;
-    }
-    if (left != m->shown)
-        console_printf(b, "\rDefault boot selection will be booted in %u seconds   ", left);
-    m->shown = left;
-    task_wait(b, t, now + second / 100);
-}
-
+/* After a program that failed the next option is tried; one that did its work, or the shell, is
+ * followed by the menu. */
 static void ended(struct boot *b, struct task *t, uint64_t status)
 {
     struct bootmgr *m = b->manager;
 
-    report(b, m->going, status);
-    t->w[0] = TRY_NEXT;
-    if (m->chosen || status == EFI_SUCCESS)
-        m->next = m->options->len;
+    log_info("boot option %s ended: %s", m->going->text, status_text(status));
+    console_attribute(b, 0x07);
+    if (status == EFI_SUCCESS && is_shell(m->going)) {
+        show_menu(b, t);
+        wait_for_key(b, t);
+        return;
+    }
+    console_printf(b, "\r\nExit status code: %s\r\n", status_text(status));
+    m->chosen |= status == EFI_SUCCESS;
     try_next(b, t);
+}
+
+/* --- keys --- */
+
+/* False when something has been started: the caller touches nothing any more. */
+static bool choose(struct boot *b, struct task *t, int id)
+{
+    struct bootmgr *m = b->manager;
+
+    if (id == ITEM_MAINT) {
+        t->w[0] = MAINT;
+        m->maint = maint_new(b);
+        return true;
+    }
+    if (id < 0)
+        return true;
+    menu_leave(b, &m->menu);
+    m->chosen = true;
+    start(b, t, bootopt_copy(m->options->pdata[id]));
+    return false;
+}
+
+static bool on_maint_key(struct boot *b, struct task *t, const struct key *key)
+{
+    struct bootmgr *m = b->manager;
+    enum maint_event e = maint_key(m->maint, key);
+    struct bootopt *o;
+
+    if (e == MAINT_STAY)
+        return true;
+    o = maint_chosen(m->maint);
+    g_clear_pointer(&m->maint, maint_free);
+    if (e == MAINT_START && o) {
+        console_clear(b);
+        m->chosen = true;
+        start(b, t, o);
+        return false;
+    }
+    bootopt_free(o);
+    show_menu(b, t);
+    return true;
+}
+
+static bool on_key(struct boot *b, struct task *t, const struct key *key)
+{
+    struct bootmgr *m = b->manager;
+
+    if (t->w[0] == MAINT)
+        return on_maint_key(b, t, key);
+    if (t->w[0] == PAUSE) {
+        show_menu(b, t);
+        return true;
+    }
+    if (t->w[0] == COUNT_DOWN) {
+        t->w[0] = MENU;
+        menu_status(b, &m->menu, "");
+    }
+    if (menu_key(b, &m->menu, key) == MENU_CHOSEN)
+        return choose(b, t, menu_selected(&m->menu));
+    return true;
+}
+
+/* True when time is up. */
+static bool count_down(struct boot *b)
+{
+    struct bootmgr *m = b->manager;
+    uint64_t now = boot_now(b), second = boot_ticks(b, SECOND);
+    unsigned left = now < m->deadline ? (unsigned)((m->deadline - now + second - 1) / second) : 0;
+    char text[80];
+
+    if (left != m->shown && left) {
+        snprintf(text, sizeof(text), "Default boot selection will be booted in %u seconds", left);
+        menu_status(b, &m->menu, text);
+    }
+    m->shown = left;
+    return left == 0;
+}
+
+static void poll_keys(struct boot *b, struct task *t)
+{
+    bool any = false;
+    struct key key;
+
+    while (console_key(b, &key)) {
+        any = true;
+        if (!on_key(b, t, &key))
+            return;
+    }
+    if (t->w[0] == COUNT_DOWN && count_down(b)) {
+        menu_leave(b, &b->manager->menu);
+        try_next(b, t);
+        return;
+    }
+    task_wait(b, t, boot_now(b) + boot_ticks(b, any ? KEY_POLL_BUSY : KEY_POLL));
 }
 
 static void step(struct boot *b, struct task *t, uint64_t status)
 {
     switch (t->w[0]) {
-    case COUNT_DOWN:
-        count_down(b, t);
-        break;
     case LOADING:
         loaded(b, t, status);
         break;
@@ -428,26 +494,40 @@ static void step(struct boot *b, struct task *t, uint64_t status)
         ended(b, t, status);
         break;
     default:
-        choose(b, t);
+        poll_keys(b, t);
     }
 }
 
 void bootmgr_start(struct boot *b)
 {
     struct task *t = task_root(b, step);
+    struct bootmgr *m = g_new0(struct bootmgr, 1);
+    int timeout = boot_variable16(b, "Timeout");
 
-    b->manager = g_new0(struct bootmgr, 1);
-    b->manager->options = g_ptr_array_new_with_free_func(free_option);
+    b->manager = m;
+    m->options = g_ptr_array_new_with_free_func(bootopt_free);
+    maint_console_variables(b);
     build_list(b);
     take_boot_next(b);
-    show(b);
-    b->manager->deadline = boot_now(b) + boot_ticks(b, timeout(b) * SECOND);
-    count_down(b, t);
+    m->menu.selected = default_option(m);
+    draw(b);
+    if (timeout < 0)
+        timeout = BOOT_TIMEOUT;
+    t->w[0] = timeout == BOOT_WAIT ? MENU : COUNT_DOWN;
+    m->chosen = timeout == BOOT_WAIT;
+    m->deadline = boot_now(b) + boot_ticks(b, (uint64_t)timeout * SECOND);
+    poll_keys(b, t);
 }
 
 void bootmgr_done(struct boot *b)
 {
-    if (b->manager)
-        g_ptr_array_unref(b->manager->options);
+    struct bootmgr *m = b->manager;
+
+    if (!m)
+        return;
+    g_ptr_array_unref(m->options);
+    menu_free(&m->menu);
+    maint_free(m->maint);
+    bootopt_free(m->going);
     g_clear_pointer(&b->manager, g_free);
 }

@@ -24,5 +24,7 @@ struct blk_device {
 
 /* Partitions and file systems of a drive whose medium is new. */
 void block_scan(struct boot *b, struct blk_device *d);
+/* Looks whether the drive has the medium it had. */
+void block_refresh(struct boot *b, struct blk_device *any);
 
 #endif

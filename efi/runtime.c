@@ -357,22 +357,28 @@ static uint64_t get_next_high_monotonic_count(struct fwcall *k)
     return EFI_SUCCESS;
 }
 
-/* Types: 0 cold, 1 warm, 2 shutdown. The processor goes no further. */
-static uint64_t reset_system(struct fwcall *k)
+/* The processor goes no further. */
+void runtime_reset(struct firmware *fw, struct cpu *c, unsigned type)
 {
-    const struct firmware_config *cfg = &k->fw->cfg;
-
-    const uint32_t type = (uint32_t)k->arg[0];
+    const struct firmware_config *cfg = &fw->cfg;
 
     log_debug("ResetSystem type %u", type);
-    firmware_tell(k->fw, FIRMWARE_RESET, type == 0 ? "cold" : type == 1 ? "warm" : "shutdown");
-    if (type == 2) {
+    firmware_tell(fw, FIRMWARE_RESET,
+                  type == RESET_COLD   ? "cold"
+                  : type == RESET_WARM ? "warm"
+                                       : "shutdown");
+    if (type == RESET_SHUTDOWN) {
         if (cfg->power_off)
             cfg->power_off(cfg->opaque);
     } else if (cfg->reset) {
         cfg->reset(cfg->opaque);
     }
-    k->c->stop = true;
+    c->stop = true;
+}
+
+static uint64_t reset_system(struct fwcall *k)
+{
+    runtime_reset(k->fw, k->c, (uint32_t)k->arg[0]);
     return EFI_SUCCESS;
 }
 

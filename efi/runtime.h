@@ -27,6 +27,11 @@ void runtime_now(struct firmware *fw, uint8_t out[16]);
  * it; raises it and returns it. */
 void efi_count_load(struct firmware *fw);
 uint32_t efi_count_up(struct firmware *fw);
+
+/* ResetSystem. */
+enum { RESET_COLD, RESET_WARM, RESET_SHUTDOWN };
+void runtime_reset(struct firmware *fw, struct cpu *c, unsigned type);
+
 /* Frees all variables. */
 void efi_variables_free(struct firmware *fw);
 

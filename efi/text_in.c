@@ -1,37 +1,23 @@
-/* EFI_SIMPLE_TEXT_INPUT_PROTOCOL on the serial console: VT100+ key sequences become scan codes.
+/* EFI_SIMPLE_TEXT_INPUT_PROTOCOL on the serial console: the key sequences of VT100+, PC-ANSI and
+ * xterm-like terminals become scan codes.
  *
- * A lone escape is the escape key when nothing has followed it for a moment. Also the console
+ * A lone escape is the escape key when nothing has followed it for a moment. Control sequences that
+ * are no key (answers of the terminal, marks around pasted text) are dropped. Also the console
  * control protocol: this console knows text only.
  */
 #include "boot.h"
+#include "keys.h"
 
 #define MEMBERS  2
-#define ESC_WAIT 500000 /* 100 ns */
+#define ESC_WAIT 1000000 /* 100 ns */
 #define QUEUE    64
+#define SEQUENCE 24 /* the longest that is a key, with room for modifiers */
 
 static const char kind[] = "text input", control_kind[] = "console control";
 
-enum {
-    SCAN_UP = 1,
-    SCAN_DOWN,
-    SCAN_RIGHT,
-    SCAN_LEFT,
-    SCAN_HOME,
-    SCAN_END,
-    SCAN_INSERT,
-    SCAN_DELETE,
-    SCAN_PAGE_UP,
-    SCAN_PAGE_DOWN,
-    SCAN_F1,
-    SCAN_F10 = SCAN_F1 + 9,
-    SCAN_F11,
-    SCAN_F12,
-    SCAN_ESC,
-};
-
 struct key_input {
     uint64_t at;
-    char sequence[8]; /* what came after an escape */
+    char sequence[SEQUENCE]; /* what came after an escape */
     unsigned length;
     bool escape;
     uint64_t since;
@@ -39,24 +25,46 @@ struct key_input {
     unsigned head, count;
 };
 
-/* What terminals send after the escape: VT100+ and the common ANSI forms. */
-static const struct {
-    const char *text;
+/* One character behind the escape: VT100+. */
+static const struct letter {
+    char letter;
     uint8_t scan;
-} sequences[] = {
-    {"[A", SCAN_UP},       {"[B", SCAN_DOWN},       {"[C", SCAN_RIGHT},    {"[D", SCAN_LEFT},
-    {"OA", SCAN_UP},       {"OB", SCAN_DOWN},       {"OC", SCAN_RIGHT},    {"OD", SCAN_LEFT},
-    {"h", SCAN_HOME},      {"k", SCAN_END},         {"+", SCAN_INSERT},    {"-", SCAN_DELETE},
-    {"?", SCAN_PAGE_UP},   {"/", SCAN_PAGE_DOWN},   {"1", SCAN_F1},        {"2", SCAN_F1 + 1},
-    {"3", SCAN_F1 + 2},    {"4", SCAN_F1 + 3},      {"5", SCAN_F1 + 4},    {"6", SCAN_F1 + 5},
-    {"7", SCAN_F1 + 6},    {"8", SCAN_F1 + 7},      {"9", SCAN_F1 + 8},    {"0", SCAN_F10},
-    {"!", SCAN_F11},       {"@", SCAN_F12},         {"[H", SCAN_HOME},     {"[F", SCAN_END},
-    {"[1~", SCAN_HOME},    {"[4~", SCAN_END},       {"[2~", SCAN_INSERT},  {"[3~", SCAN_DELETE},
-    {"[5~", SCAN_PAGE_UP}, {"[6~", SCAN_PAGE_DOWN}, {"[7~", SCAN_HOME},    {"[8~", SCAN_END},
-    {"OH", SCAN_HOME},     {"OF", SCAN_END},        {"OP", SCAN_F1},       {"OQ", SCAN_F1 + 1},
-    {"OR", SCAN_F1 + 2},   {"OS", SCAN_F1 + 3},     {"[15~", SCAN_F1 + 4}, {"[17~", SCAN_F1 + 5},
-    {"[18~", SCAN_F1 + 6}, {"[19~", SCAN_F1 + 7},   {"[20~", SCAN_F1 + 8}, {"[21~", SCAN_F10},
-    {"[23~", SCAN_F11},    {"[24~", SCAN_F12},
+} vt100_plus[] = {
+    {'h', SCAN_HOME},    {'k', SCAN_END},       {'+', SCAN_INSERT}, {'-', SCAN_DELETE},
+    {'?', SCAN_PAGE_UP}, {'/', SCAN_PAGE_DOWN}, {'1', SCAN_F1},     {'2', SCAN_F1 + 1},
+    {'3', SCAN_F1 + 2},  {'4', SCAN_F1 + 3},    {'5', SCAN_F1 + 4}, {'6', SCAN_F1 + 5},
+    {'7', SCAN_F1 + 6},  {'8', SCAN_F1 + 7},    {'9', SCAN_F1 + 8}, {'0', SCAN_F10},
+    {'!', SCAN_F11},     {'@', SCAN_F12},
+};
+
+/* The last character of ESC [ ... : ANSI cursor keys, and PC-ANSI for the rest. */
+static const struct letter csi[] = {
+    {'A', SCAN_UP},     {'B', SCAN_DOWN},   {'C', SCAN_RIGHT},   {'D', SCAN_LEFT},
+    {'H', SCAN_HOME},   {'F', SCAN_END},    {'K', SCAN_END},     {'@', SCAN_INSERT},
+    {'L', SCAN_INSERT}, {'X', SCAN_DELETE}, {'I', SCAN_PAGE_UP}, {'G', SCAN_PAGE_DOWN},
+    {'M', SCAN_F1},     {'N', SCAN_F1 + 1}, {'O', SCAN_F1 + 2},  {'P', SCAN_F1 + 3},
+    {'Q', SCAN_F1 + 4}, {'R', SCAN_F1 + 5}, {'S', SCAN_F1 + 6},  {'T', SCAN_F1 + 7},
+    {'U', SCAN_F1 + 8}, {'V', SCAN_F10},    {'W', SCAN_F11},
+};
+
+/* xterm's ESC [ 1 ; modifier and ESC O: there P to S are the first function keys. */
+static const struct letter ss3[] = {
+    {'A', SCAN_UP},  {'B', SCAN_DOWN}, {'C', SCAN_RIGHT},  {'D', SCAN_LEFT},   {'H', SCAN_HOME},
+    {'F', SCAN_END}, {'P', SCAN_F1},   {'Q', SCAN_F1 + 1}, {'R', SCAN_F1 + 2}, {'S', SCAN_F1 + 3},
+};
+
+/* The Linux console's ESC [ [. */
+static const struct letter linux_keys[] = {
+    {'A', SCAN_F1}, {'B', SCAN_F1 + 1}, {'C', SCAN_F1 + 2}, {'D', SCAN_F1 + 3}, {'E', SCAN_F1 + 4},
+};
+
+/* ESC [ n ~ */
+static const uint8_t numbered[] = {
+    [1] = SCAN_HOME,    [2] = SCAN_INSERT,    [3] = SCAN_DELETE,  [4] = SCAN_END,
+    [5] = SCAN_PAGE_UP, [6] = SCAN_PAGE_DOWN, [7] = SCAN_HOME,    [8] = SCAN_END,
+    [11] = SCAN_F1,     [12] = SCAN_F1 + 1,   [13] = SCAN_F1 + 2, [14] = SCAN_F1 + 3,
+    [15] = SCAN_F1 + 4, [17] = SCAN_F1 + 5,   [18] = SCAN_F1 + 6, [19] = SCAN_F1 + 7,
+    [20] = SCAN_F1 + 8, [21] = SCAN_F10,      [23] = SCAN_F11,    [24] = SCAN_F12,
 };
 
 static void push(struct key_input *in, uint16_t scan, uint16_t unicode)
@@ -73,19 +81,57 @@ static void push_char(struct key_input *in, uint8_t c)
         push(in, 0, c);
 }
 
-/* 1 complete, 0 could become one, -1 never. */
-static int match(struct key_input *in)
-{
-    bool prefix = false;
+/* --- sequences --- */
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(sequences); i++) {
-        if (strcmp(sequences[i].text, in->sequence) == 0) {
-            push(in, sequences[i].scan, 0);
-            return 1;
-        }
-        prefix |= strncmp(sequences[i].text, in->sequence, in->length) == 0;
+enum match { MATCH_NEVER = -1, MATCH_PART, MATCH_DONE };
+
+static unsigned find_letter(const struct letter *table, size_t n, char c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (table[i].letter == c)
+            return table[i].scan;
+    return 0;
+}
+
+#define LETTER(table, c) find_letter(table, G_N_ELEMENTS(table), c)
+
+static enum match take(struct key_input *in, unsigned scan, enum match otherwise)
+{
+    if (!scan)
+        return otherwise;
+    push(in, (uint16_t)scan, 0);
+    return MATCH_DONE;
+}
+
+/* ESC [ parameters final: unknown ones are complete, too, and mean nothing. */
+static enum match match_csi(struct key_input *in)
+{
+    char last = in->sequence[in->length - 1];
+    bool modified = strchr(in->sequence, ';') != NULL;
+    unsigned n;
+
+    if (in->length == 1)
+        return MATCH_PART;
+    if (in->sequence[1] == '[')
+        return in->length == 2 ? MATCH_PART : take(in, LETTER(linux_keys, last), MATCH_DONE);
+    if (last < '@')
+        return in->length < SEQUENCE - 1 ? MATCH_PART : MATCH_DONE;
+    if (last == '~') {
+        n = (unsigned)strtoul(in->sequence + 1, NULL, 10);
+        return take(in, n < sizeof(numbered) ? numbered[n] : 0, MATCH_DONE);
     }
-    return prefix ? 0 : -1;
+    if (in->length == 2)
+        return take(in, LETTER(csi, last), MATCH_DONE);
+    return take(in, modified && in->sequence[1] == '1' ? LETTER(ss3, last) : 0, MATCH_DONE);
+}
+
+static enum match match(struct key_input *in)
+{
+    if (in->sequence[0] == '[')
+        return match_csi(in);
+    if (in->sequence[0] != 'O')
+        return take(in, LETTER(vt100_plus, in->sequence[0]), MATCH_NEVER);
+    return in->length == 1 ? MATCH_PART : take(in, LETTER(ss3, in->sequence[1]), MATCH_NEVER);
 }
 
 /* Not a sequence: the keys were pressed one by one. */
@@ -99,7 +145,7 @@ static void give_up(struct key_input *in)
 
 static void add_byte(struct boot *b, struct key_input *in, uint8_t c)
 {
-    if (in->escape && c == 033)
+    if (in->escape && (c == 033 || c == '\r'))
         give_up(in);
     if (c == 033) {
         in->escape = true;
@@ -114,10 +160,10 @@ static void add_byte(struct boot *b, struct key_input *in, uint8_t c)
     }
     in->sequence[in->length++] = (char)c;
     switch (match(in)) {
-    case 1:
+    case MATCH_DONE:
         in->escape = false;
         break;
-    case -1:
+    case MATCH_NEVER:
         give_up(in);
         break;
     default:
@@ -130,7 +176,7 @@ bool console_ready(struct boot *b)
     struct key_input *in = b->keys;
     uint8_t c;
 
-    while (in->count < QUEUE - 8 && serial_get(b, &c))
+    while (in->count < QUEUE - SEQUENCE - 1 && serial_get(b, &c))
         add_byte(b, in, c);
     if (in->escape && boot_now(b) - in->since > boot_ticks(b, ESC_WAIT))
         give_up(in);

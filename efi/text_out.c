@@ -279,3 +279,21 @@ void console_clear(struct boot *b)
     clear(b);
     put_mode(b);
 }
+
+void console_cursor(struct boot *b, unsigned column, unsigned row)
+{
+    if (column >= COLUMNS || row >= ROWS)
+        return;
+    b->terminal->column = (int32_t)column;
+    b->terminal->row = (int32_t)row;
+    send_position(b);
+    put_mode(b);
+}
+
+void console_attribute(struct boot *b, unsigned attribute)
+{
+    if ((int32_t)attribute != b->terminal->attribute)
+        send_attribute(b, attribute);
+    b->terminal->attribute = (int32_t)attribute;
+    put_mode(b);
+}

@@ -143,11 +143,18 @@ uint64_t efi_get_next_variable_name(struct fwcall *k)
     return EFI_SUCCESS;
 }
 
-static uint64_t check_set(const struct firmware *fw, const struct fw_variable *old, uint32_t attr,
-                          uint64_t size, uint32_t name_size)
+/* Whether a variable of this size can be there instead of the old one (NULL: none). */
+static bool has_room(const struct firmware *fw, const struct fw_variable *old, uint64_t size,
+                     uint32_t name_size)
 {
     uint64_t freed = old ? old->size + old->name_size : 0;
 
+    return size <= FW_VAR_MAX && fw->vars_total - freed + size + name_size <= FW_VAR_TOTAL;
+}
+
+static uint64_t check_set(const struct firmware *fw, const struct fw_variable *old, uint32_t attr,
+                          uint64_t size, uint32_t name_size)
+{
     if ((attr & ~(ATTR_NON_VOLATILE | ATTR_BOOT | ATTR_RUNTIME)) || !(attr & ATTR_BOOT) ||
         (!(attr & ATTR_RUNTIME) && !fw_boot_time(fw)))
         return EFI_INVALID_PARAMETER;
@@ -155,9 +162,7 @@ static uint64_t check_set(const struct firmware *fw, const struct fw_variable *o
         return EFI_INVALID_PARAMETER;
     if (!(attr & ATTR_NON_VOLATILE) && !fw_boot_time(fw))
         return EFI_WRITE_PROTECTED; /* volatile ones can only be made by boot services */
-    if (size > FW_VAR_MAX || fw->vars_total - freed + size + name_size > FW_VAR_TOTAL)
-        return EFI_OUT_OF_RESOURCES;
-    return EFI_SUCCESS;
+    return has_room(fw, old, size, name_size) ? EFI_SUCCESS : EFI_OUT_OF_RESOURCES;
 }
 
 static struct fw_variable *new_variable(const struct key *key, uint32_t attr, uint32_t size)
@@ -314,12 +319,11 @@ uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const cha
 {
     struct fw_variable **p, *v = NULL;
     struct key key;
-    uint64_t status, freed;
+    uint64_t status;
 
     make_key(&key, guid, name);
     p = find(fw, &key);
-    freed = *p ? (*p)->size + (*p)->name_size : 0;
-    if (size && fw->vars_total - freed + size + key.name_size > FW_VAR_TOTAL)
+    if (size && !has_room(fw, *p, size, key.name_size))
         return EFI_OUT_OF_RESOURCES;
     if (size) {
         v = new_variable(&key, attr, size);

@@ -117,8 +117,10 @@ def program(tmp):
         for name in "call ctop fma fib crc sieve matmul qsort chase dhry".split():
             g.expect(r"END %s iters=\d+" % name, 120)
         g.expect(r"KBENCH DONE", 60)
-        g.expect(r"status 0", 30)
-        g.expect(r"Number of an option and Enter", 30)
+        g.expect(r"Exit status code: Success", 30)
+        g.expect(r"Paused - press any key to continue", 30)
+        g.send(" ")
+        g.expect(r"EFI Boot Manager", 30)
 
 
 def test():

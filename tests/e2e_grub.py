@@ -122,7 +122,7 @@ def from_disk():
         g.send("reboot\r")
         to_grub_prompt(g)
         g.send("exit\r")
-        g.expect(r"EFI Boot Manager|Boot option|Number of an option", 60)
+        g.expect(r"Exit status code: \w+", 60)
 
 
 def from_disc():
