@@ -16,7 +16,7 @@ import peimage
 TEXT = "Started from a medium with a history."
 GOOD = peimage.program(TEXT)
 # An EFI error, as number or name.
-STATUS = r"[Ss]tatus[^\r\n]*?(8[0-9A-Fa-f]{15}|: [A-Z][a-z]+ [A-Z][a-z]+)"
+STATUS = r"[Ss]tatus[^\r\n]*?(8[0-9A-Fa-f]{15}|: [A-Z][a-z]+ [A-Z][a-z]+)|failed:\s+[A-Z]"
 
 
 def check(condition, text):
