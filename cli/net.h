@@ -7,15 +7,13 @@
 
 #include "machine.h"
 
-#define NET_MAX_FORWARDS  64
-#define NET_PATH_SIZE     1024 /* with its NUL */
-#define NET_BOOTFILE_SIZE 128  /* DHCP's field */
+#define NET_TEXT_SIZE 4096
 
 struct net_args {
     struct machine_nic nic[MACHINE_MAX_NICS];
-    struct usernet_forward forward[NET_MAX_FORWARDS];
-    char tftp[MACHINE_MAX_NICS][NET_PATH_SIZE], bootfile[MACHINE_MAX_NICS][NET_BOOTFILE_SIZE];
-    unsigned nics, forwards;
+    char text[MACHINE_MAX_NICS][NET_TEXT_SIZE]; /* values, cut up */
+    char uplink[MACHINE_MAX_NICS][NET_TEXT_SIZE];
+    unsigned nics;
 };
 
 /* One --net value; "none" adds nothing. 0, or -EINVAL with one sentence in why. */

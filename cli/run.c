@@ -48,8 +48,8 @@ static const struct opt run_options[] = {
     {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
     {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
     {OPT_NET, "net", 0, "KIND",
-     "a network adapter: none (default) or "
-     "user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,tftp=DIR][,bootfile=F][,mac=M]",
+     "a network adapter: none (default), user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,tftp=DIR]"
+     "[,bootfile=F][,dns=ADDR], switch:NAME[,port=N][,vlan=ID] or tap:IF; with [,mac=M][,pcap=F]",
      NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
     {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
@@ -310,7 +310,7 @@ static int check(const struct run_args *a, char *why, size_t size)
         return -EINVAL;
     }
     if (c->deterministic && a->net.nics > 0) {
-        snprintf(why, size, "--net user: hosts outside do not follow the time of --deterministic");
+        snprintf(why, size, "--net: what is outside does not follow the time of --deterministic");
         return -EINVAL;
     }
     return 0;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include "cpu.h"
 #include "firmware.h"
-#include "slirp.h"
+#include "netdev.h"
 
 /* A disk or disc drive: target of the SCSI adapter in a slot (0..6, 0..7, 0..14). Adapters are
  * there because of their drives. */
@@ -27,14 +27,18 @@ struct machine_drive {
 };
 #define MACHINE_MAX_DRIVES 64
 
-/* A network adapter on a user network. */
+/* A network adapter and what it is plugged into: a running switch, or an uplink of its own. Strings
+ * are the caller's. */
 struct machine_nic {
     unsigned bus, slot;
-    bool has_mac; /* else one is made from the machine's UUID and the place */
+    bool has_mac; /* else one is made from what identifies the machine and the place */
     uint8_t mac[NET_MAC_SIZE];
-    const struct usernet_forward *forwards; /* the caller's */
-    unsigned forward_count;
-    const char *tftp, *bootfile; /* see struct usernet_config; may be NULL */
+    const char *switch_name; /* NULL: uplink */
+    unsigned port;           /* of the switch; 0: any */
+    int vlan;                /* asked for where the port has none configured; -1: none */
+    const char *guest;       /* a name for the switch's listings, or NULL */
+    const char *uplink;      /* "user,..." (user_options.h) or "tap:INTERFACE" */
+    const char *pcap;        /* capture file or NULL */
 };
 #define MACHINE_MAX_NICS 7
 

@@ -1,71 +1,208 @@
 /* See network.h. */
 #include "network.h"
 #include "e1000.h"
+#include "pcap.h"
+#include "switch_port.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct nic {
+    struct e1000 *adapter;
+    struct switch_port *port;
+    struct pcap *capture; /* or NULL */
+    struct net_end card, net;
+};
+
 struct network {
     const struct machine_config *config;
     void *opaque;
     uint64_t (*now_ns)(void *opaque);
     unsigned count;
-    struct {
-        struct e1000 *adapter;
-        struct usernet *user;
-    } nic[MACHINE_MAX_NICS];
+    struct nic nic[MACHINE_MAX_NICS];
 };
 
-/* FNV-1a of the machine and the place. Locally administered, not a group, as Integrity VM made
- * them (its listings show f6-…, de-…, 7a-…). */
-void network_make_mac(const struct machine_config *c, unsigned bus, unsigned slot,
-                      uint8_t mac[NET_MAC_SIZE])
+/* --- addresses --- */
+
+static uint64_t hash(uint64_t h, const void *bytes, size_t size)
 {
-    const uint8_t place[] = {'l', 'a', 'n', (uint8_t)bus, (uint8_t)slot};
+    const uint8_t *p = bytes;
+
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ p[i]) * 0x100000001b3ull;
+    return h;
+}
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+    return text != NULL ? hash(h, text, strlen(text) + 1) : h;
+}
+
+static uint64_t hash_path(uint64_t h, const char *path)
+{
+    char *full = path != NULL ? realpath(path, NULL) : NULL;
+
+    h = hash_text(h, full != NULL ? full : path);
+    free(full);
+    return h;
+}
+
+/* The file that changes belong to, which no other machine can use at the same time. */
+static const char *own_disk(const struct machine_config *c)
+{
+    for (unsigned i = 0; i < c->drive_count; i++) {
+        const struct machine_drive *d = &c->drives[i];
+        if (!d->dvd && (d->overlay != NULL || !d->read_only))
+            return d->overlay != NULL ? d->overlay : d->path;
+    }
+    return NULL;
+}
+
+/* What makes this machine this machine: its UUID; else the file of its variables, its first disk,
+ * its serial number; else what it was started with. */
+static uint64_t identity(const struct machine_config *c)
+{
+    static const uint8_t none[sizeof c->uuid];
     uint64_t h = 0xcbf29ce484222325ull;
 
-    for (size_t i = 0; i < sizeof c->uuid; i++)
-        h = (h ^ c->uuid[i]) * 0x100000001b3ull;
-    for (size_t i = 0; i < sizeof place; i++)
-        h = (h ^ place[i]) * 0x100000001b3ull;
+    if (memcmp(c->uuid, none, sizeof none) != 0)
+        return hash(h, c->uuid, sizeof c->uuid);
+    if (c->nvram != NULL)
+        return hash_path(h, c->nvram);
+    if (own_disk(c) != NULL)
+        return hash_path(h, own_disk(c));
+    if (c->serial != NULL)
+        return hash_text(h, c->serial);
+    h = hash_path(hash_path(h, c->kernel), c->initrd);
+    return hash_text(hash_text(h, c->append), c->console);
+}
+
+/* FNV-1a of the machine, the place and the number of the attempt. Locally administered, not a
+ * group, as Integrity VM made them (its listings show f6-…, de-…, 7a-…). */
+static void make_mac(const struct machine_config *c, const struct machine_nic *nic,
+                     unsigned attempt, uint8_t mac[NET_MAC_SIZE])
+{
+    const uint8_t place[] = {'l', 'a', 'n', (uint8_t)nic->bus, (uint8_t)nic->slot};
+    uint64_t h = hash(identity(c), place, sizeof place);
+
+    for (unsigned i = 0; i < attempt; i++)
+        h = hash(h, &place, 1);
     for (unsigned i = 0; i < NET_MAC_SIZE; i++)
         mac[i] = (uint8_t)(h >> 8 * i);
     mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
 }
 
+void network_make_mac(const struct machine_config *c, unsigned bus, unsigned slot,
+                      uint8_t mac[NET_MAC_SIZE])
+{
+    const struct machine_nic nic = {.bus = bus, .slot = slot};
+
+    make_mac(c, &nic, 0, mac);
+}
+
+struct mac_choice {
+    const struct machine_config *config;
+    const struct machine_nic *nic;
+};
+
+static void another_mac(void *opaque, uint8_t mac[NET_MAC_SIZE], unsigned n)
+{
+    const struct mac_choice *choice = opaque;
+
+    make_mac(choice->config, choice->nic, n, mac);
+}
+
+/* --- the cable, with a capture in the middle when there is one --- */
+
+static void card_to_net(void *opaque, const uint8_t *frame, size_t len)
+{
+    struct nic *n = opaque;
+
+    if (n->capture != NULL)
+        pcap_frame(n->capture, frame, len);
+    net_send(&n->net, frame, len);
+}
+
+static void net_to_card(void *opaque, const uint8_t *frame, size_t len)
+{
+    struct nic *n = opaque;
+
+    if (n->capture != NULL)
+        pcap_frame(n->capture, frame, len);
+    net_send(&n->card, frame, len);
+}
+
+static void link_to_card(void *opaque, bool up)
+{
+    net_link(&((struct nic *)opaque)->card, up);
+}
+
+static bool card_ready(void *opaque)
+{
+    return net_ready(&((struct nic *)opaque)->card);
+}
+
+static void connect_cable(struct nic *n)
+{
+    struct net_end to_net = {.opaque = n, .frame = card_to_net};
+    struct net_end to_card = {
+        .opaque = n, .frame = net_to_card, .link = link_to_card, .ready = card_ready};
+
+    n->card = e1000_end(n->adapter);
+    n->net = switch_port_end(n->port);
+    e1000_connect(n->adapter, &to_net);
+    switch_port_connect(n->port, &to_card);
+}
+
+/* --- set-up --- */
+
+static int open_port(const struct machine_config *config, const struct machine_nic *c,
+                     struct nic *n, char *why, size_t size)
+{
+    struct mac_choice choice = {config, c};
+    struct switch_port_config port = {.name = c->switch_name,
+                                      .uplink = c->uplink,
+                                      .port = c->port,
+                                      .vlan = c->vlan,
+                                      .guest = c->guest,
+                                      .another_mac = c->has_mac ? NULL : another_mac,
+                                      .opaque = &choice};
+
+    if (c->has_mac)
+        memcpy(port.mac, c->mac, sizeof port.mac);
+    else
+        make_mac(config, c, 0, port.mac);
+    return switch_port_new(&port, &n->port, why, size);
+}
+
 static int add_nic(struct network *n, struct pci *pci, char *why, size_t size)
 {
     const struct machine_nic *c = &n->config->nics[n->count];
+    struct nic *nic = &n->nic[n->count++];
     struct e1000_config config = {
         .pci = pci, .bus = c->bus, .device = c->slot, .opaque = n->opaque, .now_ns = n->now_ns};
-    struct usernet_config network = {.forwards = c->forwards,
-                                     .forward_count = c->forward_count,
-                                     .tftp = c->tftp,
-                                     .bootfile = c->bootfile};
-    struct usernet *user;
-    int err = usernet_new(&network, &user, why, size);
+    int err = 0;
 
+    if (c->pcap != NULL) {
+        nic->capture = pcap_create(c->pcap, &err);
+        if (nic->capture == NULL) {
+            snprintf(why, size, "--net pcap=%s: %s", c->pcap, strerror(-err));
+            return err;
+        }
+    }
+    err = open_port(n->config, c, nic, why, size);
     if (err != 0)
         return err;
-    if (c->has_mac)
-        memcpy(config.mac, c->mac, sizeof config.mac);
-    else
-        network_make_mac(n->config, c->bus, c->slot, config.mac);
-    struct e1000 *adapter = e1000_new(&config, &err);
-    if (adapter == NULL) {
+    memcpy(config.mac, switch_port_mac(nic->port), sizeof config.mac);
+    nic->adapter = e1000_new(&config, &err);
+    if (nic->adapter == NULL) {
         snprintf(why, size, "the network adapter %u,%u cannot be made: %s", c->bus, c->slot,
                  err == -EEXIST ? "there is a device already" : strerror(-err));
-        usernet_free(user);
         return err;
     }
-    struct net_end card = e1000_end(adapter), net = usernet_end(user);
-    usernet_connect(user, &card);
-    e1000_connect(adapter, &net);
-    n->nic[n->count].adapter = adapter;
-    n->nic[n->count].user = user;
-    n->count++;
+    connect_cable(nic);
     return 0;
 }
 
@@ -93,8 +230,9 @@ void network_free(struct network *n)
     if (n == NULL)
         return;
     for (unsigned i = 0; i < n->count; i++) {
-        usernet_free(n->nic[i].user);
+        switch_port_free(n->nic[i].port);
         e1000_free(n->nic[i].adapter);
+        pcap_close(n->nic[i].capture);
     }
     free(n);
 }
@@ -102,8 +240,10 @@ void network_free(struct network *n)
 void network_poll(struct network *n)
 {
     for (unsigned i = 0; i < n->count; i++) {
-        usernet_poll(n->nic[i].user);
-        e1000_poll(n->nic[i].adapter);
+        e1000_poll(n->nic[i].adapter); /* first: what it sends goes out at once */
+        switch_port_poll(n->nic[i].port);
+        if (n->nic[i].capture != NULL)
+            pcap_flush(n->nic[i].capture);
     }
 }
 
@@ -112,9 +252,9 @@ uint64_t network_due_ns(struct network *n)
     uint64_t least = UINT64_MAX, now = n->now_ns(n->opaque);
 
     for (unsigned i = 0; i < n->count; i++) {
-        uint64_t at = e1000_due_ns(n->nic[i].adapter), user = usernet_due_ns(n->nic[i].user);
+        uint64_t at = e1000_due_ns(n->nic[i].adapter), port = switch_port_due_ns(n->nic[i].port);
         uint64_t due = at == UINT64_MAX ? UINT64_MAX : at > now ? at - now : 0;
-        due = user < due ? user : due;
+        due = port < due ? port : due;
         least = due < least ? due : least;
     }
     return least;
@@ -124,8 +264,8 @@ unsigned network_poll_fds(struct network *n, struct pollfd *fds, unsigned max)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < n->count; i++)
-        count += usernet_poll_fds(n->nic[i].user, fds + count, max - count);
+    for (unsigned i = 0; i < n->count && count < max; i++)
+        count += switch_port_fd(n->nic[i].port, &fds[count]);
     return count;
 }
 
@@ -138,5 +278,6 @@ void network_print_stats(const struct network *n, FILE *out)
                 " (%" PRIu64 ") received, %" PRIu64 " missed\n",
                 n->config->nics[i].bus, n->config->nics[i].slot, f.frames_sent, f.bytes_sent,
                 f.frames_received, f.bytes_received, f.missed);
+        switch_port_print_stats(n->nic[i].port, out);
     }
 }

@@ -390,9 +390,18 @@ static void link_changed(void *opaque, bool up)
     e1000_cause(d, INT_LSC);
 }
 
+/* As with flow control on a wire: nothing is sent while frames wait for descriptors. A receiver
+ * that is off loses what comes, as it should. */
+static bool ready(void *opaque)
+{
+    const struct e1000 *d = opaque;
+
+    return d->fifo_used == 0;
+}
+
 struct net_end e1000_end(struct e1000 *d)
 {
-    return (struct net_end){.opaque = d, .frame = from_wire, .link = link_changed};
+    return (struct net_end){.opaque = d, .frame = from_wire, .link = link_changed, .ready = ready};
 }
 
 void e1000_connect(struct e1000 *d, const struct net_end *peer)

@@ -24,7 +24,9 @@ struct net_end {
     void *opaque;
     void (*frame)(void *opaque, const uint8_t *frame, size_t len); /* NULL: frames are lost */
     void (*link)(void *opaque, bool up);                           /* may be NULL */
+    bool (*ready)(void *opaque); /* has room for NET_BURST frames of 1514 bytes; NULL: always */
 };
+#define NET_BURST 16
 
 static inline void net_send(const struct net_end *to, const uint8_t *frame, size_t len)
 {
@@ -36,6 +38,11 @@ static inline void net_link(const struct net_end *to, bool up)
 {
     if (to->link != NULL)
         to->link(to->opaque, up);
+}
+
+static inline bool net_ready(const struct net_end *to)
+{
+    return to->ready == NULL || to->ready(to->opaque);
 }
 
 static inline unsigned net_get16(const uint8_t *p)

@@ -15,13 +15,14 @@ static struct {
     pthread_mutex_t lock;
     enum log_level level;
     bool raw;
+    const char *program;
     FILE *file;
     unsigned once_count;
     struct {
         char area[16];
         unsigned long long key;
     } once[ONCE_MAX];
-} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_WARN};
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_WARN, .program = "kittson"};
 
 void log_set_level(enum log_level level)
 {
@@ -50,6 +51,11 @@ int log_set_file(const char *path)
     return 0;
 }
 
+void log_set_program(const char *name)
+{
+    state.program = name;
+}
+
 void log_set_raw_terminal(bool raw)
 {
     state.raw = raw;
@@ -70,9 +76,9 @@ static void emit(enum log_level level, const char *fmt, va_list ap)
     const char *start = state.raw ? "\r" : "";
     const char *end = state.raw ? "\r\n" : "\n";
     if (level == LOG_ERROR)
-        fprintf(stderr, "%skittson: %s%s", start, text, end);
+        fprintf(stderr, "%s%s: %s%s", start, state.program, text, end);
     else
-        fprintf(stderr, "%skittson: %s: %s%s", start, level_names[level], text, end);
+        fprintf(stderr, "%s%s: %s: %s%s", start, state.program, level_names[level], text, end);
     if (state.file != NULL)
         fprintf(state.file, "%s: %s\n", level_names[level], text);
     pthread_mutex_unlock(&state.lock);

@@ -17,6 +17,9 @@ enum log_level log_get_level(void);
 /* Also appends every shown message to a file. NULL closes it. 0 or -errno. */
 int log_set_file(const char *path);
 
+/* What lines on standard error begin with; "kittson" unless set. Stays the caller's. */
+void log_set_program(const char *name);
+
 /* The terminal is in raw mode: lines on standard error then start with a carriage return and end
  * with CR LF, so that they do not run down the screen in steps. */
 void log_set_raw_terminal(bool raw);
