@@ -258,6 +258,10 @@ GArray *handles_with(struct boot *b, const uint8_t *guid);
 uint64_t handle_by_path(struct boot *b, const uint8_t *guid, const uint8_t *path, size_t size,
                         size_t *used);
 
+/* task_parts, as ConnectController and DisconnectController. driver 0: all. */
+void driver_connect(struct boot *b, uint64_t controller, uint64_t driver, bool recursive);
+void driver_disconnect(struct boot *b, uint64_t controller, uint64_t driver, uint64_t child);
+
 boot_fn bs_install_protocol, bs_reinstall_protocol, bs_uninstall_protocol, bs_handle_protocol,
     bs_register_notify, bs_locate_handle, bs_locate_device_path, bs_connect, bs_disconnect,
     bs_open_protocol, bs_close_protocol, bs_open_information, bs_protocols_per_handle,
@@ -305,6 +309,9 @@ void image_load_path(struct boot *b, uint64_t parent, bool policy, const struct 
 /* A task_part; its result is what the program returned. */
 void image_start(struct boot *b, uint64_t handle);
 uint64_t image_unload_host(struct boot *b, uint64_t handle);
+/* A task_part: what UnloadImage does. */
+void image_unload(struct boot *b, uint64_t handle);
+bool image_is_driver(struct boot *b, uint64_t handle);
 /* An interruption nothing handles: ends the program. */
 void image_crash(struct boot *b, unsigned vector);
 void image_set_options(struct boot *b, uint64_t handle, const void *data, uint32_t size);
@@ -324,12 +331,19 @@ void console_clear(struct boot *b);
 void console_cursor(struct boot *b, unsigned column, unsigned row);
 /* Colours as in SetAttribute(). */
 void console_attribute(struct boot *b, unsigned attribute);
+/* Moves the cursor by character cells, over the ends of rows, not beyond the screen's corners. */
+void console_move(struct boot *b, int cells);
+/* While set, everything that programs and the firmware print goes there. NULL: to the terminal. */
+typedef void console_tap(void *opaque, uint16_t c);
+void console_divert(struct boot *b, console_tap *tap, void *opaque);
 /* A key, or false. unicode is 0 for scan codes. */
 struct key {
     uint16_t scan, unicode;
 };
 bool console_key(struct boot *b, struct key *key);
 bool console_ready(struct boot *b);
+/* Whether Control-C was typed; it and the keys before it are gone then. */
+bool console_break(struct boot *b);
 
 /* The serial port behind the console, serial.c. */
 void serial_init(struct boot *b, uint64_t *handle);
@@ -348,6 +362,11 @@ uint64_t file_load(struct boot *b, uint64_t handle, const uint16_t *name, uint8_
                    size_t *size);
 
 void collation_init(struct boot *b);
+/* One access of 1, 2, 4 or 8 bytes to memory, I/O ports or configuration space (then `a` is EFI's
+ * PCI address). false: there is no such place. */
+enum bus_space { SPACE_MEM, SPACE_IO, SPACE_PCI };
+bool bus_access(struct boot *b, enum bus_space s, uint64_t a, unsigned size, bool write,
+                uint64_t *v);
 void pci_io_init(struct boot *b);
 void pci_io_done(struct boot *b);
 void console_control_init(struct boot *b, uint64_t handle);

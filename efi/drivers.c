@@ -63,8 +63,6 @@ static uint64_t may_open(const struct protocol *p, const struct open_info *o, ui
     return EFI_SUCCESS;
 }
 
-static void disconnect(struct boot *b, uint64_t controller, uint64_t driver, uint64_t child);
-
 static void evicted(struct boot *b, struct task *t, uint64_t status)
 {
     struct open_info *o = t->data;
@@ -137,7 +135,7 @@ uint64_t bs_open_protocol(struct boot *b, struct fwcall *k)
     memcpy(&t->w[1], guid, 16);
     t->data = g_memdup2(&o, sizeof(o));
     t->drop = free_data;
-    disconnect(b, h->id, evict, 0);
+    driver_disconnect(b, h->id, evict, 0);
     return EFI_SUCCESS;
 }
 
@@ -313,6 +311,21 @@ static bool built_in(struct boot *b, uint64_t handle)
            handle_interface(b, handle, guid_pci_root) || handle_interface(b, handle, guid_text_out);
 }
 
+static struct connecting *new_connecting(struct boot *b, struct task *t, uint64_t controller,
+                                         bool recursive)
+{
+    struct connecting *x = g_new0(struct connecting, 1);
+
+    x->controllers = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    x->drivers = g_array_new(FALSE, FALSE, sizeof(struct candidate));
+    g_array_append_val(x->controllers, controller);
+    x->recursive = recursive;
+    x->any = built_in(b, controller);
+    t->data = x;
+    t->drop = free_connecting;
+    return x;
+}
+
 /* (controller, *driver images, remaining path, recursive) */
 uint64_t bs_connect(struct boot *b, struct fwcall *k)
 {
@@ -324,21 +337,25 @@ uint64_t bs_connect(struct boot *b, struct fwcall *k)
     t = task_service(b, k, connect_step);
     if (!t)
         return EFI_OUT_OF_RESOURCES;
-    x = g_new0(struct connecting, 1);
-    x->controllers = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    x->drivers = g_array_new(FALSE, FALSE, sizeof(struct candidate));
-    g_array_append_val(x->controllers, k->arg[0]);
+    x = new_connecting(b, t, k->arg[0], k->arg[3] & 0xff);
     x->remaining = k->arg[2];
-    x->recursive = k->arg[3] & 0xff;
-    x->any = built_in(b, k->arg[0]);
     while (k->arg[1] && x->wants < G_N_ELEMENTS(x->wanted) &&
            boot_read64(b, k->arg[1] + 8 * x->wants, &x->wanted[x->wants]) && x->wanted[x->wants])
         x->wants++;
-    t->data = x;
-    t->drop = free_connecting;
     find_drivers(b, x);
     connect_next(b, t);
     return EFI_SUCCESS;
+}
+
+void driver_connect(struct boot *b, uint64_t controller, uint64_t driver, bool recursive)
+{
+    struct task *t = task_part(b, connect_step);
+    struct connecting *x = new_connecting(b, t, controller, recursive);
+
+    if (driver)
+        x->wanted[x->wants++] = driver;
+    find_drivers(b, x);
+    connect_next(b, t);
 }
 
 /* --- disconnecting --- */
@@ -439,7 +456,7 @@ static void disconnect_next(struct boot *b, struct task *t)
 }
 
 /* A part of the task on top. driver 0: all; child 0: all. */
-static void disconnect(struct boot *b, uint64_t controller, uint64_t driver, uint64_t child)
+void driver_disconnect(struct boot *b, uint64_t controller, uint64_t driver, uint64_t child)
 {
     struct task *t = task_part(b, disconnect_step);
     struct disconnecting *x = g_new0(struct disconnecting, 1);
@@ -470,7 +487,7 @@ uint64_t bs_disconnect(struct boot *b, struct fwcall *k)
             return EFI_INVALID_PARAMETER;
     if (!task_service(b, k, part_done))
         return EFI_OUT_OF_RESOURCES;
-    disconnect(b, k->arg[0], k->arg[1], k->arg[2]);
+    driver_disconnect(b, k->arg[0], k->arg[1], k->arg[2]);
     return EFI_SUCCESS;
 }
 
@@ -524,7 +541,7 @@ static uint64_t release(struct boot *b, struct fwcall *k, bool again)
     t->w[3] = k->arg[2];
     t->w[4] = k->arg[3];
     t->w[5] = again;
-    disconnect(b, h->id, user(p, OPEN_BY_DRIVER)->agent, 0);
+    driver_disconnect(b, h->id, user(p, OPEN_BY_DRIVER)->agent, 0);
     return EFI_SUCCESS;
 }
 

@@ -20,7 +20,7 @@ struct preserved {
 };
 
 struct image {
-    uint64_t handle, interface, path;
+    uint64_t handle, interface, path, options;
     uint64_t base, pages, descriptor;
     uint16_t subsystem;
     bool started, returned;
@@ -126,6 +126,8 @@ static void drop_image(struct boot *b, struct image *i)
         handle_uninstall(b, i->handle, guid_loaded_image, i->interface);
     if (i->path)
         pool_free(b, i->path);
+    if (i->options)
+        pool_free(b, i->options);
     if (i->interface)
         pool_free(b, i->interface);
     memory_free(b, i->base, i->pages);
@@ -173,6 +175,7 @@ void image_set_options(struct boot *b, uint64_t handle, const void *data, uint32
 
     if (!at)
         return;
+    i->options = at;
     boot_write(b, at, data, size);
     boot_write(b, i->interface + AT_OPTIONS_SIZE, &size, 4);
     boot_write64(b, i->interface + AT_OPTIONS, at);
@@ -424,6 +427,13 @@ uint64_t image_unload_host(struct boot *b, uint64_t handle)
     return EFI_SUCCESS;
 }
 
+bool image_is_driver(struct boot *b, uint64_t handle)
+{
+    struct image *i = find(b, handle);
+
+    return i && i->subsystem != PE_SUBSYSTEM_APPLICATION;
+}
+
 static void unloaded(struct boot *b, struct task *t, uint64_t status)
 {
     if (status == EFI_SUCCESS)
@@ -431,25 +441,47 @@ static void unloaded(struct boot *b, struct task *t, uint64_t status)
     task_done(b, t, status);
 }
 
+static uint64_t may_unload(struct boot *b, struct image *i, uint64_t *fn)
+{
+    *fn = 0;
+    if (!i || i->task)
+        return EFI_INVALID_PARAMETER;
+    if (i->started)
+        boot_read64(b, i->interface + AT_UNLOAD, fn);
+    return i->started && !*fn ? EFI_UNSUPPORTED : EFI_SUCCESS;
+}
+
 uint64_t bs_unload_image(struct boot *b, struct fwcall *k)
 {
     struct image *i = find(b, k->arg[0]);
-    uint64_t fn = 0;
+    uint64_t fn, status = may_unload(b, i, &fn);
     struct task *t;
 
-    if (!i || i->task)
-        return EFI_INVALID_PARAMETER;
-    if (!i->started)
-        return image_unload_host(b, i->handle);
-    boot_read64(b, i->interface + AT_UNLOAD, &fn);
+    if (status != EFI_SUCCESS)
+        return status;
     if (!fn)
-        return EFI_UNSUPPORTED;
+        return image_unload_host(b, i->handle);
     t = task_service(b, k, unloaded);
     if (!t)
         return EFI_OUT_OF_RESOURCES;
     t->w[0] = i->handle;
     task_call(b, t, fn, &t->w[0], 1);
     return EFI_SUCCESS;
+}
+
+void image_unload(struct boot *b, uint64_t handle)
+{
+    struct task *t = task_part(b, unloaded);
+    struct image *i = find(b, handle);
+    uint64_t fn, status = may_unload(b, i, &fn);
+
+    t->w[0] = handle;
+    if (status == EFI_SUCCESS && !fn)
+        status = image_unload_host(b, handle);
+    if (status != EFI_SUCCESS || !fn)
+        task_done(b, t, status);
+    else
+        task_call(b, t, fn, &t->w[0], 1);
 }
 
 /* --- the end of boot services --- */

@@ -5,8 +5,6 @@
  */
 #include "boot.h"
 
-enum space { SPACE_MEM, SPACE_IO, SPACE_PCI };
-
 /* Widths: 1 << (w & 3) bytes; FIFO widths keep the address, fill widths keep the buffer. */
 enum { WIDTH_FIFO = 4, WIDTH_FILL = 8, WIDTH_MAX = 12 };
 
@@ -51,8 +49,8 @@ static uint64_t port_address(uint64_t port)
     return HPVM_IOPORT + (port >> 2 << 12) + (port & 0xfff);
 }
 
-static bool access_one(struct boot *b, enum space s, uint64_t a, unsigned size, bool write,
-                       uint64_t *v)
+bool bus_access(struct boot *b, enum bus_space s, uint64_t a, unsigned size, bool write,
+                uint64_t *v)
 {
     const struct firmware_config *cfg = &b->fw->cfg;
     unsigned p[3];
@@ -78,12 +76,12 @@ static bool access_one(struct boot *b, enum space s, uint64_t a, unsigned size, 
     return true;
 }
 
-static uint64_t step_address(enum space s, uint64_t a, unsigned size)
+static uint64_t step_address(enum bus_space s, uint64_t a, unsigned size)
 {
     return s == SPACE_PCI && a >> 32 ? a + ((uint64_t)size << 32) : a + size;
 }
 
-static uint64_t transfer(struct boot *b, enum space s, const uint64_t *arg, bool write)
+static uint64_t transfer(struct boot *b, enum bus_space s, const uint64_t *arg, bool write)
 {
     unsigned width = (unsigned)arg[1], size = 1u << (width & 3);
     uint64_t a = arg[2], buffer = arg[4];
@@ -95,7 +93,7 @@ static uint64_t transfer(struct boot *b, enum space s, const uint64_t *arg, bool
 
         if (write && !boot_read(b, buffer, &v, size))
             return EFI_INVALID_PARAMETER;
-        if (!access_one(b, s, a, size, write, &v))
+        if (!bus_access(b, s, a, size, write, &v))
             return EFI_INVALID_PARAMETER;
         if (!write && !boot_write(b, buffer, &v, size))
             return EFI_INVALID_PARAMETER;
@@ -127,11 +125,11 @@ TRANSFER(config_write, SPACE_PCI, true)
 /* w: width, address, mask, value, end, result address; the space is in data. */
 static void polled(struct boot *b, struct task *t, uint64_t status)
 {
-    enum space s = (enum space)GPOINTER_TO_UINT(t->data);
+    enum bus_space s = (enum bus_space)GPOINTER_TO_UINT(t->data);
     uint64_t v = 0;
 
     (void)status;
-    access_one(b, s, t->w[1], 1u << (t->w[0] & 3), false, &v);
+    bus_access(b, s, t->w[1], 1u << (t->w[0] & 3), false, &v);
     boot_write64(b, t->w[5], v);
     if ((v & t->w[2]) == t->w[3])
         task_done(b, t, EFI_SUCCESS);
@@ -142,7 +140,7 @@ static void polled(struct boot *b, struct task *t, uint64_t status)
 }
 
 /* (this, width, address, mask, value, delay, *result) */
-static uint64_t poll(struct boot *b, struct fwcall *k, enum space s)
+static uint64_t poll(struct boot *b, struct fwcall *k, enum bus_space s)
 {
     struct task *t;
 

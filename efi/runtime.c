@@ -252,14 +252,22 @@ static uint64_t get_time(struct fwcall *k)
     return EFI_SUCCESS;
 }
 
+bool runtime_set_time(struct firmware *fw, const uint8_t time[TIME_SIZE])
+{
+    int64_t seconds;
+
+    if (!decode_time(time, &seconds))
+        return false;
+    fw->time_offset = seconds - wall_clock(fw).tv_sec;
+    return true;
+}
+
 static uint64_t set_time(struct fwcall *k)
 {
     uint8_t in[TIME_SIZE];
-    int64_t seconds;
 
-    if (!k->arg[0] || !fw_read(k, k->arg[0], in, sizeof(in)) || !decode_time(in, &seconds))
+    if (!k->arg[0] || !fw_read(k, k->arg[0], in, sizeof(in)) || !runtime_set_time(k->fw, in))
         return EFI_INVALID_PARAMETER;
-    k->fw->time_offset = seconds - wall_clock(k->fw).tv_sec;
     return EFI_SUCCESS;
 }
 

@@ -17,11 +17,15 @@ const struct fw_variable *efi_variable(struct firmware *fw, const uint8_t guid[1
                                        const char *name);
 uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const char *name,
                           uint32_t attr, const void *data, uint32_t size);
+/* The same for one that is there; v is no longer valid after success. */
+uint64_t efi_variable_change(struct firmware *fw, const struct fw_variable *v, const void *data,
+                             uint32_t size);
 /* What a reset loses. */
 void efi_variables_forget_volatile(struct firmware *fw);
 
-/* The guest's clock as an EFI_TIME. */
+/* The guest's clock as an EFI_TIME. set: false when it is no time. */
 void runtime_now(struct firmware *fw, uint8_t out[16]);
+bool runtime_set_time(struct firmware *fw, const uint8_t time[16]);
 
 /* The monotonic count, monotonic.c: takes the upper half from the variables just read, and raises
  * it; raises it and returns it. */

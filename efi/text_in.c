@@ -195,6 +195,21 @@ bool console_key(struct boot *b, struct key *key)
     return true;
 }
 
+bool console_break(struct boot *b)
+{
+    struct key_input *in = b->keys;
+
+    console_ready(b);
+    for (unsigned i = 0; i < in->count; i++) {
+        if (in->queue[(in->head + i) % QUEUE].unicode != 3)
+            continue;
+        in->head = (in->head + i + 1) % QUEUE;
+        in->count -= i + 1;
+        return true;
+    }
+    return false;
+}
+
 /* --- protocols --- */
 
 static uint64_t in_reset(struct boot *b, struct fwcall *k)

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define COLUMNS 80
 #define ROWS    25
@@ -20,6 +21,8 @@ struct terminal {
     uint64_t at;
     int32_t max_mode, mode, attribute, column, row; /* SIMPLE_TEXT_OUTPUT_MODE */
     uint8_t visible;
+    console_tap *tap;
+    void *tap_opaque;
 };
 
 static void put_mode(struct boot *b)
@@ -121,6 +124,10 @@ static bool put_char(struct boot *b, uint16_t c)
     struct terminal *t = b->terminal;
     char g = glyph(c);
 
+    if (t->tap) {
+        t->tap(t->tap_opaque, c);
+        return true;
+    }
     if (control(b, c))
         return true;
     if (c == '\t') {
@@ -272,6 +279,35 @@ void console_printf(struct boot *b, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     console_puts(b, text);
+}
+
+/* Relative, as the terminal may have more rows than this one counts. */
+void console_move(struct boot *b, int cells)
+{
+    struct terminal *t = b->terminal;
+    int place = MIN(MAX(t->row * COLUMNS + t->column + cells, 0), ROWS * COLUMNS - 1);
+    int rows = place / COLUMNS - t->row, columns = place % COLUMNS - t->column;
+    char s[32];
+
+    if (rows) {
+        snprintf(s, sizeof(s), "\033[%d%c", abs(rows), rows < 0 ? 'A' : 'B');
+        send(b, s);
+    }
+    if (columns) {
+        snprintf(s, sizeof(s), "\033[%d%c", abs(columns), columns < 0 ? 'D' : 'C');
+        send(b, s);
+    }
+    t->row = place / COLUMNS;
+    t->column = place % COLUMNS;
+    put_mode(b);
+}
+
+void console_divert(struct boot *b, console_tap *tap, void *opaque)
+{
+    if (!b->terminal)
+        return;
+    b->terminal->tap = tap;
+    b->terminal->tap_opaque = opaque;
 }
 
 void console_clear(struct boot *b)

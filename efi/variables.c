@@ -314,19 +314,17 @@ const struct fw_variable *efi_variable(struct firmware *fw, const uint8_t guid[1
     return *find(fw, &key);
 }
 
-uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const char *name,
-                          uint32_t attr, const void *data, uint32_t size)
+static uint64_t put_key(struct firmware *fw, const struct key *key, uint32_t attr, const void *data,
+                        uint32_t size)
 {
     struct fw_variable **p, *v = NULL;
-    struct key key;
     uint64_t status;
 
-    make_key(&key, guid, name);
-    p = find(fw, &key);
-    if (size && !has_room(fw, *p, size, key.name_size))
+    p = find(fw, key);
+    if (size && !has_room(fw, *p, size, key->name_size))
         return EFI_OUT_OF_RESOURCES;
     if (size) {
-        v = new_variable(&key, attr, size);
+        v = new_variable(key, attr, size);
         if (!v)
             return EFI_OUT_OF_RESOURCES;
         memcpy(v->data, data, size);
@@ -341,6 +339,25 @@ uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const cha
     else if (status == EFI_SUCCESS)
         drop(fw, p);
     return status;
+}
+
+uint64_t efi_variable_put(struct firmware *fw, const uint8_t guid[16], const char *name,
+                          uint32_t attr, const void *data, uint32_t size)
+{
+    struct key key;
+
+    make_key(&key, guid, name);
+    return put_key(fw, &key, attr, data, size);
+}
+
+uint64_t efi_variable_change(struct firmware *fw, const struct fw_variable *v, const void *data,
+                             uint32_t size)
+{
+    struct key key = {.name_size = v->name_size};
+
+    memcpy(key.guid, v->guid, sizeof(key.guid));
+    memcpy(key.name, v->name, v->name_size);
+    return put_key(fw, &key, v->attr, data, size);
 }
 
 /* SetVariable(name, guid, attributes, size, data): size 0 or no access attribute deletes. */
