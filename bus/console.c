@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "console_tty.h"
 #include "text.h"
+#include "unix_socket.h"
 
 #define OUT_SIZE     65536u /* power of two */
 #define IN_SIZE      1024u
@@ -314,54 +314,15 @@ static int open_file(struct console *c, const char *path, char *why, size_t size
     return c->out_fd < 0 ? fail(errno, why, size, path, NULL) : 0;
 }
 
-/* Makes way for a new socket: an old one nobody serves is removed, anything else is an error. */
-static int clear_path(const struct sockaddr_un *a, char *why, size_t size)
-{
-    struct stat st;
-    int fd, err;
-
-    if (lstat(a->sun_path, &st) != 0)
-        return errno == ENOENT ? 0 : fail(errno, why, size, a->sun_path, NULL);
-    if (!S_ISSOCK(st.st_mode))
-        return fail(EEXIST, why, size, a->sun_path, "exists and is not a socket");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return fail(errno, why, size, a->sun_path, NULL);
-    err = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ? 0 : errno;
-    close(fd);
-    if (err != ECONNREFUSED)
-        return fail(EADDRINUSE, why, size, a->sun_path, "another process listens there");
-    if (unlink(a->sun_path) != 0)
-        return fail(errno, why, size, a->sun_path, NULL);
-    return 0;
-}
-
-/* Nobody can connect before listen(), so there is no moment with other permissions. */
-static int bind_private(int fd, const struct sockaddr_un *a, struct stat *st)
-{
-    if (bind(fd, (const struct sockaddr *)a, sizeof(*a)) != 0)
-        return -1;
-    if (lstat(a->sun_path, st) == 0 && chmod(a->sun_path, 0600) == 0 && listen(fd, 4) == 0)
-        return 0;
-    unlink(a->sun_path);
-    return -1;
-}
-
 static int open_unix(struct console *c, const char *path, char *why, size_t size)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const char *reason;
     struct stat st;
-    int err;
+    int fd = unix_socket_listen(path, &st, &reason);
 
-    if (!*path || strlen(path) >= sizeof(a.sun_path))
-        return fail(ENAMETOOLONG, why, size, path, "not a possible socket path");
-    strcpy(a.sun_path, path);
-    err = clear_path(&a, why, size);
-    if (err)
-        return err;
-    c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (c->listen_fd < 0 || bind_private(c->listen_fd, &a, &st) != 0)
-        return fail(errno, why, size, path, NULL);
+    if (fd < 0)
+        return fail(-fd, why, size, path, reason);
+    c->listen_fd = fd;
     c->file = console_file_register(path, st.st_dev, st.st_ino);
     if (c->file >= 0)
         return 0;

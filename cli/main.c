@@ -42,13 +42,17 @@ static const struct command commands[] = {
      "reads from standard input in the same form. No machine may be using it for import.\n"
      "Exit status: 0 done, 2 bad usage or input.\n",
      NULL},
+    {"monitor", cmd_monitor, "unix:PATH [COMMAND...]", "talk to a running machine",
+     "Sends COMMAND to a machine started with --monitor unix:PATH and prints the answer; without\n"
+     "one it reads commands from standard input. The command help lists them.\n"
+     "Exit status: 0 done, 1 the machine answered with an error, 2 it could not be asked.\n",
+     NULL},
     {"get-guest", NULL, "", "", "the disk boot", NULL},
     {"record", NULL, "", "", "execution traces", NULL},
     {"replay", NULL, "", "", "execution traces", NULL},
     {"trace", NULL, "", "", "execution traces", NULL},
     {"snapshot", NULL, "", "", "snapshots", NULL},
     {"restore", NULL, "", "", "snapshots", NULL},
-    {"monitor", NULL, "", "", "the monitor", NULL},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

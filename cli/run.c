@@ -31,6 +31,7 @@ enum {
     OPT_UUID,
     OPT_SERIAL,
     OPT_NVRAM,
+    OPT_MONITOR,
     OPT_DETERMINISTIC,
     OPT_NO_REBOOT,
     OPT_STATS,
@@ -59,13 +60,13 @@ static const struct opt run_options[] = {
     {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
     {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
     {OPT_NVRAM, "nvram", 0, "FILE", "keep EFI variables in a file", NULL},
+    {OPT_MONITOR, "monitor", 0, "unix:PATH", "a socket for kittson monitor", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
     {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
-    {OPT_LATER, "monitor", 0, "unix:PATH", NULL, "the monitor"},
     {OPT_LATER, "trace", 0, "SPEC", NULL, "execution traces"},
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
@@ -153,6 +154,14 @@ static int set_console(struct run_args *a, const char *value, char *why, size_t 
     if (strcmp(value, "stdio") != 0 && !(path && value[5] != '\0'))
         return bad(why, size, "--console", value, "give stdio, unix:PATH or file:PATH");
     a->machine.console = value;
+    return 0;
+}
+
+static int set_monitor(struct run_args *a, const char *value, char *why, size_t size)
+{
+    if (strncmp(value, "unix:", 5) != 0 || value[5] == '\0')
+        return bad(why, size, "--monitor", value, "give unix:PATH");
+    a->machine.monitor = value + 5;
     return 0;
 }
 
@@ -295,6 +304,8 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         return set_serial(a, v, why, size);
     case OPT_NVRAM:
         return set_text(&a->machine.nvram, "--nvram", v, why, size);
+    case OPT_MONITOR:
+        return set_monitor(a, v, why, size);
     case OPT_LOG:
         return set_log(v, why, size);
     default:

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "machine_impl.h"
 #include "log.h"
+#include "monitor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -254,6 +255,8 @@ static int build(struct machine *m, char *why, size_t size)
         err = machine_start(m, why, size); /* before the console: bad files leave it alone */
     if (err == 0)
         err = board_open_console(m->board, why, size);
+    if (err == 0 && m->config.monitor != NULL)
+        err = monitor_open(m, m->config.monitor, &m->monitor, why, size);
     if (err == 0)
         say_volatile(m);
     return err;
@@ -282,6 +285,7 @@ void machine_free(struct machine *m)
     if (m == NULL)
         return;
     firmware_free(m->firmware); /* first: its file systems are on the board's drives */
+    line_server_close(m->monitor);
     board_free(m->board);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_free(m->cpu[i]);

@@ -65,6 +65,7 @@ struct machine_config {
     const char *console; /* see console_open() */
     const char *serial;  /* or NULL */
     const char *nvram;   /* file of EFI variables; NULL: they live in memory */
+    const char *monitor; /* path of the monitor's socket, or NULL */
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;
@@ -115,8 +116,9 @@ struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned
 /* Host addresses of guest memory: range n as the guest sees it. False when there is none. */
 bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size, void **host);
 
-/* Discs. name is a path, or one in the drive's directory. 0, or a negative errno with one sentence
- * in why; eject without force respects the guest's lock. */
+/* Discs. 0, or a negative errno with one sentence in why; eject without force respects the guest's
+ * lock. name is a bare name in the drive's directory, which is that of --cdrom, or the one its disc
+ * of then was in; or a path, for a drive with a directory only one that leads there. */
 int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size);
 int machine_insert(struct machine *m, unsigned drive, const char *name, char *why, size_t size);
 

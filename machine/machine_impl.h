@@ -6,6 +6,7 @@
 #include <signal.h>
 #include "firmware.h"
 #include "hpvm_map.h"
+#include "line_server.h"
 #include "machine.h"
 #include "mem.h"
 #include "network.h"
@@ -21,6 +22,7 @@ struct machine {
     struct firmware *firmware;
     struct cpu *cpu[HPVM_MAX_CPUS];
     struct board *board;
+    struct line_server *monitor; /* or NULL */
     struct firmware_drive drives[MACHINE_MAX_DRIVES];
     struct cpu *current; /* the one having its turn, NULL between turns */
     /* What ends or interrupts the run; see run.c. */
@@ -41,6 +43,10 @@ struct machine {
     } answer[HPVM_MAX_CPUS]; /* to interrupts, see machine_cpu_figures */
     uint64_t icount_before;  /* instructions before the last reset */
 };
+
+/* machine_quit by others than a signal. */
+#define MACHINE_SIGNAL_CONSOLE (-1)
+#define MACHINE_SIGNAL_MONITOR (-2)
 
 /* Machine time in nanoseconds since the start: the host's or the instructions'. */
 uint64_t machine_now_ns(void *machine);

@@ -24,8 +24,9 @@
 /* While processors run, devices are looked at this often. */
 #define POLL_NS 500000
 /* The longest sleep and the longest jump; nothing depends on it. */
-#define LONGEST_NS    1000000000ull
-#define LONGEST_TICKS HPVM_ITC_HZ
+#define LONGEST_NS      1000000000ull
+#define LONGEST_TICKS   HPVM_ITC_HZ
+#define OUTSIDE_MAX_FDS (BOARD_MAX_FDS + LINE_SERVER_MAX_FDS)
 
 /* A halted processor goes on when an interrupt is deliverable, even one that came before. */
 static bool ready(struct cpu *c)
@@ -131,11 +132,18 @@ static uint64_t next_event_ns(struct machine *m)
     return least;
 }
 
+/* Where something can come from outside. */
+static unsigned outside_poll_fds(struct machine *m, struct pollfd *fds)
+{
+    unsigned n = board_poll_fds(m->board, fds);
+    return n + line_server_poll_fds(m->monitor, fds + n);
+}
+
 /* Sleeps until input, a signal, or so many nanoseconds have passed. */
 static void sleep_until_input(struct machine *m, uint64_t ns)
 {
-    struct pollfd fds[1 + BOARD_MAX_FDS] = {{.fd = m->wake_fd, .events = POLLIN}};
-    unsigned n = 1 + board_poll_fds(m->board, fds + 1);
+    struct pollfd fds[1 + OUTSIDE_MAX_FDS] = {{.fd = m->wake_fd, .events = POLLIN}};
+    unsigned n = 1 + outside_poll_fds(m, fds + 1);
     struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     uint64_t before = machine_now_ns(m);
     uint64_t count;
@@ -147,8 +155,8 @@ static void sleep_until_input(struct machine *m, uint64_t ns)
 
 static bool input_possible(struct machine *m)
 {
-    struct pollfd fds[BOARD_MAX_FDS];
-    return board_poll_fds(m->board, fds) > 0;
+    struct pollfd fds[OUTSIDE_MAX_FDS];
+    return outside_poll_fds(m, fds) > 0;
 }
 
 /* False when nothing will ever happen again. */
@@ -228,10 +236,11 @@ static bool run(struct machine *m)
         if (busy && !by_ticks && machine_now_ns(m) - polled < POLL_NS)
             continue;
         board_poll(m->board);
+        line_server_poll(m->monitor);
         tell_owner(m);
         polled = machine_now_ns(m);
         if (board_quit_requested(m->board))
-            m->signal = -1;
+            m->signal = MACHINE_SIGNAL_CONSOLE;
         if (!busy && !ended(m) && all_halted(m)) {
             if (!(by_ticks ? wait_deterministic(m) : wait_host_time(m)))
                 return false;
@@ -253,8 +262,10 @@ enum machine_end machine_run(struct machine *m, char *why, size_t size)
             return say(MACHINE_STOPPED, why, size,
                        "the guest has halted all processors and nothing can wake them");
         board_poll(m->board); /* the last output */
-        if (m->signal == -1)
+        if (m->signal == MACHINE_SIGNAL_CONSOLE)
             return say(MACHINE_QUIT, why, size, "ended from the console");
+        if (m->signal == MACHINE_SIGNAL_MONITOR)
+            return say(MACHINE_QUIT, why, size, "ended from the monitor");
         if (m->signal != 0) {
             snprintf(why, size, "ended by signal %d (%s)", (int)m->signal,
                      strsignal((int)m->signal));

@@ -3,8 +3,8 @@
 #include "mpt.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -168,9 +168,11 @@ struct scsi_target *storage_target(struct storage *s, unsigned n)
     return n < s->config->drive_count ? s->target[n] : NULL;
 }
 
-static int explain(int err, char *why, size_t size)
+/* --- discs --- */
+
+static int explain(int err, const char *busy, char *why, size_t size)
 {
-    const char *text = err == -EBUSY       ? "the guest has locked the drive, or it has a disc"
+    const char *text = err == -EBUSY       ? busy
                        : err == -ENOMEDIUM ? "there is no disc in the drive"
                        : err == -ENOTSUP   ? "not a drive for discs"
                        : err == -ENODEV    ? "there is no such drive"
@@ -183,26 +185,128 @@ static int explain(int err, char *why, size_t size)
 int storage_eject(struct storage *s, unsigned n, bool force, char *why, size_t size)
 {
     struct scsi_target *t = storage_target(s, n);
-    return explain(t == NULL ? -ENODEV : scsi_eject(t, force), why, size);
+    return explain(t == NULL ? -ENODEV : scsi_eject(t, force),
+                   "the guest has locked the drive: eject the disc there, or use force", why, size);
+}
+
+/* Where bare names of discs are: the directory given for the drive, or that of the image given.
+ * NULL: nowhere. The caller frees it. */
+static char *disc_directory(const struct machine_drive *d)
+{
+    struct stat st;
+    if (d->path == NULL || strstr(d->path, "://") != NULL)
+        return NULL;
+    if (is_directory(d->path))
+        return realpath(d->path, NULL);
+    if (stat(d->path, &st) == 0 && !S_ISREG(st.st_mode))
+        return NULL;
+    g_autofree char *parent = g_path_get_dirname(d->path);
+    return realpath(parent, NULL);
+}
+
+static int refuse(int err, const char *name, const char *text, char *why, size_t size)
+{
+    snprintf(why, size, "%s: %s", name, text);
+    return err;
+}
+
+/* The file or device a name means, links followed: whoever may insert discs into a drive with a
+ * directory may not thereby read the rest of the host. The caller frees it. */
+static int resolve_disc(const struct machine_drive *d, const char *name, char **out, char *why,
+                        size_t size)
+{
+    bool bare = strchr(name, '/') == NULL, confined = d->path != NULL && is_directory(d->path);
+    char *dir = disc_directory(d); /* realpath's */
+    struct stat st;
+    if (bare && dir == NULL)
+        return refuse(-EINVAL, name, "give the whole path: the drive has no directory", why, size);
+    g_autofree char *joined = bare ? g_build_filename(dir, name, NULL) : g_strdup(name);
+    char *path = realpath(joined, NULL);
+    int err = path == NULL || stat(path, &st) != 0 ? -errno : 0;
+    g_autofree char *parent = path != NULL ? g_path_get_dirname(path) : NULL;
+    if (confined && (dir == NULL || parent == NULL || strcmp(parent, dir) != 0))
+        err = refuse(-EACCES, name, "not a file of the drive's directory", why, size);
+    else if (err != 0)
+        err = refuse(err, name, strerror(-err), why, size);
+    else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        err = refuse(-EINVAL, name, "neither a file nor a block device", why, size);
+    if (err != 0) {
+        free(path);
+        path = NULL;
+    }
+    free(dir);
+    *out = path;
+    return err;
 }
 
 int storage_insert(struct storage *s, unsigned n, const char *name, char *why, size_t size)
 {
     struct scsi_target *t = storage_target(s, n);
     struct store_options options = {.read_only = true};
-    char path[PATH_MAX];
     struct store *store;
-    int err;
+    char *path;
 
     if (t == NULL || scsi_target_type(t) != SCSI_DVD)
-        return explain(t == NULL ? -ENODEV : -ENOTSUP, why, size);
-    const char *dir = s->config->drives[n].path;
-    if (name[0] != '/' && dir != NULL && is_directory(dir))
-        snprintf(path, sizeof path, "%s/%s", dir, name);
-    else
-        snprintf(path, sizeof path, "%s", name);
+        return explain(t == NULL ? -ENODEV : -ENOTSUP, "", why, size);
+    int err = resolve_disc(&s->config->drives[n], name, &path, why, size);
+    if (err != 0)
+        return err;
     err = store_open(path, &options, &store, why, size);
-    return err != 0 ? err : explain(scsi_insert(t, store), why, size);
+    free(path);
+    return err != 0 ? err
+                    : explain(scsi_insert(t, store), "there is a disc in the drive", why, size);
+}
+
+struct storage_medium storage_medium(struct storage *s, unsigned n)
+{
+    const struct store *store = scsi_target_store(s->target[n]);
+    if (store == NULL)
+        return (struct storage_medium){0};
+    return (struct storage_medium){.name = store_name(store),
+                                   .read_only = store_read_only(store),
+                                   .locked = scsi_target_locked(s->target[n])};
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One that can be inserted. */
+static bool is_image(const struct machine_drive *d, const char *name)
+{
+    size_t length = strlen(name);
+    char why[512], *path;
+    if (length <= 4 || g_ascii_strcasecmp(name + length - 4, ".iso") != 0)
+        return false;
+    int err = resolve_disc(d, name, &path, why, sizeof why);
+    free(path);
+    return err == 0;
+}
+
+int storage_discs(struct storage *s, unsigned n, void (*each)(void *opaque, const char *name),
+                  void *opaque, char *why, size_t size)
+{
+    char *path = disc_directory(&s->config->drives[n]);
+    const char *name;
+    if (path == NULL)
+        return 0;
+    GDir *dir = g_dir_open(path, 0, NULL);
+    if (dir == NULL) {
+        int err = refuse(-EIO, path, "cannot be read", why, size);
+        free(path);
+        return err;
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    while ((name = g_dir_read_name(dir)) != NULL)
+        if (is_image(&s->config->drives[n], name))
+            g_ptr_array_add(names, g_strdup(name));
+    g_dir_close(dir);
+    free(path);
+    g_ptr_array_sort(names, by_name);
+    for (guint i = 0; i < names->len; i++)
+        each(opaque, g_ptr_array_index(names, i));
+    return 0;
 }
 
 void storage_print_stats(const struct storage *s, FILE *out)

@@ -29,6 +29,15 @@ int storage_fd(const struct storage *s);
 struct scsi_target *storage_target(struct storage *s, unsigned n);
 int storage_eject(struct storage *s, unsigned n, bool force, char *why, size_t size);
 int storage_insert(struct storage *s, unsigned n, const char *name, char *why, size_t size);
+/* What is in drive n; name is NULL when it is empty, and the store's otherwise. */
+struct storage_medium {
+    const char *name;
+    bool read_only, locked; /* locked: the guest wants it to stay */
+};
+struct storage_medium storage_medium(struct storage *s, unsigned n);
+/* The disc images of drive n's directory by name: files that end in .iso, in order. */
+int storage_discs(struct storage *s, unsigned n, void (*each)(void *opaque, const char *name),
+                  void *opaque, char *why, size_t size);
 void storage_print_stats(const struct storage *s, FILE *out);
 
 #endif

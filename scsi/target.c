@@ -358,6 +358,11 @@ void scsi_reset(struct scsi_target *t, bool power)
     memset(t->echo, 0, sizeof(t->echo));
 }
 
+bool scsi_target_locked(const struct scsi_target *t)
+{
+    return t->type == SCSI_DVD && t->prevent != 0;
+}
+
 enum scsi_type scsi_target_type(const struct scsi_target *t)
 {
     return t->type;

@@ -64,6 +64,12 @@ refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
 refused 'comes with a later version' run --cpu lockstep
+refused 'give unix:PATH' run --monitor /tmp/x
+refused 'give unix:PATH' run --monitor unix:
+refused 'No such file' run --monitor unix:"$tmp"/none/x
+refused 'usage: kittson monitor' monitor
+refused 'usage: kittson monitor' monitor "$tmp"
+refused 'No such file' monitor unix:"$tmp"/none status
 
 # --- values ---
 for size in 0 1 1M 63M 1T abc -1 1.5G '' 99999999999999999999 512G 67108865; do

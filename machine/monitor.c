@@ -1,0 +1,246 @@
+/* See monitor.h. */
+#include "monitor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "log.h"
+#include "machine_impl.h"
+#include "text.h"
+
+#define GREETING "kittson monitor " KITTSON_VERSION
+
+struct call {
+    struct machine *m;
+    char *rest; /* what follows the command's name */
+    struct line_answer *to;
+    char *why;
+    size_t size;
+};
+
+static int refuse(struct call *k, int err, const char *text)
+{
+    snprintf(k->why, k->size, "%s", text);
+    return err;
+}
+
+/* Cuts the next word off; "" when there is none. */
+static char *word(struct call *k)
+{
+    char *start = k->rest + strspn(k->rest, " \t");
+    k->rest = start + strcspn(start, " \t");
+    if (*k->rest != '\0')
+        *k->rest++ = '\0';
+    k->rest += strspn(k->rest, " \t");
+    return start;
+}
+
+/* --- drives --- */
+
+static bool is_address(const char *s, unsigned *bus, unsigned *slot, unsigned *target)
+{
+    int end = 0;
+    return s[0] >= '0' && s[0] <= '9' && sscanf(s, "%2u,%2u,%2u%n", bus, slot, target, &end) == 3 &&
+           s[end] == '\0';
+}
+
+static int find_drive(struct call *k, unsigned bus, unsigned slot, unsigned target)
+{
+    const struct machine_config *c = &k->m->config;
+    for (unsigned i = 0; i < c->drive_count; i++)
+        if (c->drives[i].bus == bus && c->drives[i].slot == slot && c->drives[i].target == target)
+            return (int)i;
+    return refuse(k, -ENODEV, "there is no drive at this address");
+}
+
+static int only_drive(struct call *k)
+{
+    const struct machine_config *c = &k->m->config;
+    int found = -1;
+    for (unsigned i = 0; i < c->drive_count; i++) {
+        if (!c->drives[i].dvd)
+            continue;
+        if (found >= 0)
+            return refuse(k, -EINVAL, "there are several drives: say which, as in 0,0,1");
+        found = (int)i;
+    }
+    return found >= 0 ? found : refuse(k, -ENODEV, "there is no drive for discs");
+}
+
+/* The drive an optional first word BUS,SLOT,TARGET means, or a negative errno. */
+static int take_drive(struct call *k)
+{
+    char *before = k->rest, saved[16];
+    unsigned bus, slot, target;
+    snprintf(saved, sizeof saved, "%.15s", before);
+    saved[strcspn(saved, " \t")] = '\0';
+    if (!is_address(saved, &bus, &slot, &target))
+        return only_drive(k);
+    word(k);
+    return find_drive(k, bus, slot, target);
+}
+
+/* A drive at its address: kind, state, medium. */
+static void describe(struct call *k, unsigned n)
+{
+    const struct machine_drive *d = &k->m->config.drives[n];
+    struct storage_medium s = storage_medium(board_storage(k->m->board), n);
+    line_answer(k->to, "%u,%u,%u %s %s %s", d->bus, d->slot, d->target, d->dvd ? "dvd" : "disk",
+                s.name == NULL ? "empty"
+                : s.locked     ? "locked"
+                : d->dvd       ? "loaded"
+                : s.read_only  ? "read-only"
+                               : "writable",
+                s.name != NULL ? s.name : "-");
+}
+
+static int devices(struct call *k)
+{
+    for (unsigned i = 0; i < k->m->config.drive_count; i++)
+        describe(k, i);
+    return 0;
+}
+
+static void add_disc(void *opaque, const char *name)
+{
+    struct call *k = opaque;
+    line_answer(k->to, "%s", name);
+}
+
+static int discs(struct call *k)
+{
+    int n = take_drive(k);
+    if (n < 0)
+        return n;
+    return storage_discs(board_storage(k->m->board), (unsigned)n, add_disc, k, k->why, k->size);
+}
+
+static int eject(struct call *k)
+{
+    int n = take_drive(k);
+    if (n < 0)
+        return n;
+    const char *how = word(k);
+    bool force = strcmp(how, "force") == 0;
+    if ((how[0] != '\0' && !force) || k->rest[0] != '\0')
+        return refuse(k, -EINVAL, "usage: eject [BUS,SLOT,TARGET] [force]");
+    int err = machine_eject(k->m, (unsigned)n, force, k->why, k->size);
+    if (err == 0)
+        describe(k, (unsigned)n);
+    return err;
+}
+
+static int insert(struct call *k)
+{
+    int n = take_drive(k);
+    if (n < 0)
+        return n;
+    if (k->rest[0] == '\0')
+        return refuse(k, -EINVAL, "usage: insert [BUS,SLOT,TARGET] FILE");
+    int err = machine_insert(k->m, (unsigned)n, k->rest, k->why, k->size);
+    if (err == 0)
+        describe(k, (unsigned)n);
+    return err;
+}
+
+/* --- the machine --- */
+
+static int status(struct call *k)
+{
+    struct machine *m = k->m;
+    uint64_t slots = m->icount_before;
+    unsigned halted = 0;
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        slots += cpu_icount(m->cpu[i]);
+        halted += m->cpu[i]->halted;
+    }
+    line_answer(k->to, "version %s", KITTSON_VERSION);
+    line_answer(k->to, "processors %u", m->config.cpus);
+    line_answer(k->to, "halted %u", halted);
+    line_answer(k->to, "memory %" PRIu64, m->config.memory);
+    line_answer(k->to, "time %.3f", (double)machine_now_ns(m) / 1e9);
+    line_answer(k->to, "instructions %" PRIu64, slots);
+    line_answer(k->to, "resets %" PRIu64, m->resets);
+    line_answer(k->to, "drives %u", m->config.drive_count);
+    line_answer(k->to, "networks %u", m->config.nic_count);
+    return 0;
+}
+
+static int powerdown(struct call *k)
+{
+    machine_power_button(k->m);
+    return 0;
+}
+
+static int reset(struct call *k)
+{
+    machine_press_reset(k->m);
+    return 0;
+}
+
+static int quit(struct call *k)
+{
+    machine_quit(k->m, MACHINE_SIGNAL_MONITOR);
+    return 0;
+}
+
+/* --- commands --- */
+
+static int help(struct call *k);
+
+static const struct {
+    const char *name;
+    int (*run)(struct call *k);
+    bool operands;
+    const char *help;
+} commands[] = {
+    {"help", help, false, "help: this list"},
+    {"status", status, false, "status: processors, memory, time, instructions, resets"},
+    {"devices", devices, false, "devices: all disks and drives: BUS,SLOT,TARGET KIND STATE FILE"},
+    {"discs", discs, true, "discs [BUS,SLOT,TARGET]: what can be inserted by its bare name"},
+    {"eject", eject, true,
+     "eject [BUS,SLOT,TARGET] [force]: take the disc out, with force even when the guest locked "
+     "it"},
+    {"insert", insert, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
+    {"powerdown", powerdown, false, "powerdown: press the power button"},
+    {"reset", reset, false, "reset: reset the machine"},
+    {"quit", quit, false, "quit: end the machine at once"},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static int help(struct call *k)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        line_answer(k->to, "%s", commands[i].help);
+    return 0;
+}
+
+static int handle(void *machine, const char *request, struct line_answer *to, char *why,
+                  size_t size)
+{
+    char line[LINE_SERVER_LINE + 1];
+    struct call k = {.m = machine, .rest = line, .to = to, .why = why, .size = size};
+    snprintf(line, sizeof line, "%s", request);
+    if (k.m->config.deterministic)
+        log_debug("monitor: %s at tick %" PRIu64, request, k.m->ticks);
+    const char *name = word(&k);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        if (!commands[i].operands && k.rest[0] != '\0')
+            return refuse(&k, -EINVAL, "this command takes nothing more");
+        return commands[i].run(&k);
+    }
+    return refuse(&k, -EINVAL, "unknown command: help lists them");
+}
+
+int monitor_open(struct machine *m, const char *path, struct line_server **out, char *why,
+                 size_t size)
+{
+    char reason[512];
+    int err = line_server_open(path, GREETING, handle, m, out, reason, sizeof reason);
+    if (err != 0)
+        snprintf(why, size, "--monitor %s", reason);
+    return err;
+}

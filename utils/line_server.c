@@ -1,0 +1,300 @@
+/* See line_server.h. */
+#define _GNU_SOURCE
+#include "line_server.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "unix_socket.h"
+
+#define BUSY "error all connections are taken\n"
+
+struct client {
+    int fd; /* -1: a free place */
+    char in[LINE_SERVER_LINE + 1];
+    size_t used;
+    bool ended;    /* will send nothing more */
+    GString *out;  /* not taken yet */
+    int64_t since; /* when it last took something, ms */
+};
+
+struct line_server {
+    int fd;
+    char *path, *greeting;
+    struct stat file;
+    line_handler *handler;
+    void *opaque;
+    struct client client[LINE_SERVER_CLIENTS];
+};
+
+struct line_answer {
+    GString *text;
+    size_t start; /* of this answer */
+    bool full;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
+}
+
+/* --- answers --- */
+
+/* Names of files may have anything in them; a line has one end. */
+static void defuse(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '?';
+}
+
+void line_answer(struct line_answer *to, const char *fmt, ...)
+{
+    va_list ap;
+    char *line;
+
+    va_start(ap, fmt);
+    line = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    defuse(line);
+    if (to->text->len - to->start + strlen(line) + 2 > LINE_SERVER_ANSWER)
+        to->full = true;
+    if (!to->full)
+        g_string_append_printf(to->text, "+%s\n", line);
+    g_free(line);
+}
+
+static void answer(struct line_server *s, struct client *c, const char *request)
+{
+    struct line_answer to = {.text = c->out, .start = c->out->len};
+    char why[1024] = "";
+    int err = s->handler(s->opaque, request, &to, why, sizeof(why));
+
+    if (to.full) {
+        g_string_truncate(c->out, to.start);
+        err = -EMSGSIZE;
+        snprintf(why, sizeof(why), "the answer would be too long");
+    }
+    if (err && !why[0])
+        snprintf(why, sizeof(why), "%s", strerror(-err));
+    defuse(why);
+    g_string_append_printf(c->out, err ? "error %s\n" : "ok\n", why);
+}
+
+/* --- clients --- */
+
+static void drop(struct client *c)
+{
+    close(c->fd);
+    g_string_free(c->out, TRUE);
+    *c = (struct client){.fd = -1};
+}
+
+static void send_out(struct client *c)
+{
+    while (c->fd >= 0 && c->out->len > 0) {
+        ssize_t n = send(c->fd, c->out->str, c->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            if (now_ms() - c->since > LINE_SERVER_PATIENCE * 1000)
+                drop(c);
+            return;
+        }
+        if (n < 0) {
+            drop(c);
+            return;
+        }
+        g_string_erase(c->out, 0, n);
+        c->since = now_ms();
+    }
+}
+
+/* A last word to somebody who does not keep to the rules. */
+static void dismiss(struct client *c, const char *why)
+{
+    g_string_append_printf(c->out, "error %s\n", why);
+    send_out(c);
+    if (c->fd >= 0)
+        drop(c);
+}
+
+static bool is_text(const char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (((unsigned char)line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* Works off one request of what was read. False when there is no whole one, or the client is
+ * gone. */
+static bool take_line(struct line_server *s, struct client *c)
+{
+    char line[LINE_SERVER_LINE + 1];
+    char *end = memchr(c->in, '\n', c->used);
+    size_t length = end ? (size_t)(end - c->in) : c->used, all = length + 1;
+
+    if (!end) {
+        if (c->used > LINE_SERVER_LINE)
+            dismiss(c, "the line is too long");
+        return false;
+    }
+    memcpy(line, c->in, length);
+    memmove(c->in, end + 1, c->used - all);
+    c->used -= all;
+    if (length > 0 && line[length - 1] == '\r')
+        length--;
+    line[length] = '\0';
+    if (!is_text(line, length)) {
+        dismiss(c, "control characters in a request");
+        return false;
+    }
+    c->since = now_ms();
+    answer(s, c, line);
+    return true;
+}
+
+static void read_in(struct client *c)
+{
+    ssize_t n;
+
+    if (c->ended || c->used == sizeof(c->in))
+        return;
+    n = recv(c->fd, c->in + c->used, sizeof(c->in) - c->used, MSG_DONTWAIT);
+    if (n > 0)
+        c->used += (size_t)n;
+    else if (n == 0)
+        c->ended = true;
+    else if (errno != EAGAIN && errno != EINTR)
+        drop(c);
+}
+
+/* One request per visit and client, so that none keeps the others waiting. */
+static void serve(struct line_server *s, struct client *c)
+{
+    bool more;
+
+    send_out(c);
+    if (c->fd < 0 || c->out->len > 0)
+        return;
+    read_in(c);
+    if (c->fd < 0)
+        return;
+    more = take_line(s, c);
+    if (c->fd < 0)
+        return;
+    send_out(c);
+    if (c->fd >= 0 && c->ended && !more && c->out->len == 0)
+        drop(c);
+}
+
+static struct client *free_place(struct line_server *s)
+{
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
+        if (s->client[i].fd < 0)
+            return &s->client[i];
+    return NULL;
+}
+
+static void accept_clients(struct line_server *s)
+{
+    for (;;) {
+        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct client *c;
+
+        if (fd < 0)
+            return;
+        c = free_place(s);
+        if (!c) {
+            send(fd, BUSY, strlen(BUSY), MSG_NOSIGNAL | MSG_DONTWAIT);
+            close(fd);
+            continue;
+        }
+        c->fd = fd;
+        c->out = g_string_new(s->greeting);
+        g_string_append_c(c->out, '\n');
+        c->since = now_ms();
+    }
+}
+
+void line_server_poll(struct line_server *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
+        if (s->client[i].fd >= 0)
+            serve(s, &s->client[i]);
+    accept_clients(s);
+}
+
+unsigned line_server_poll_fds(const struct line_server *s, struct pollfd fds[LINE_SERVER_MAX_FDS])
+{
+    unsigned n = 0;
+
+    if (!s)
+        return 0;
+    fds[n++] = (struct pollfd){.fd = s->fd, .events = POLLIN};
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++) {
+        const struct client *c = &s->client[i];
+        if (c->fd < 0)
+            continue;
+        /* one whose request is here already is answered at the next visit: do not wait */
+        short events = c->out->len > 0 || memchr(c->in, '\n', c->used) ? POLLOUT : POLLIN;
+        fds[n++] = (struct pollfd){.fd = c->fd, .events = events};
+    }
+    return n;
+}
+
+/* --- opening --- */
+
+int line_server_open(const char *path, const char *greeting, line_handler *handler, void *opaque,
+                     struct line_server **out, char *why, size_t size)
+{
+    struct line_server *s = g_new0(struct line_server, 1);
+    const char *reason;
+
+    s->fd = unix_socket_listen(path, &s->file, &reason);
+    if (s->fd < 0) {
+        int err = s->fd;
+        snprintf(why, size, "%s: %s", path, reason ? reason : strerror(-err));
+        g_free(s);
+        return err;
+    }
+    s->path = g_strdup(path);
+    s->greeting = g_strdup(greeting);
+    s->handler = handler;
+    s->opaque = opaque;
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
+        s->client[i].fd = -1;
+    *out = s;
+    return 0;
+}
+
+void line_server_close(struct line_server *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++) {
+        if (s->client[i].fd >= 0)
+            send_out(&s->client[i]);
+        if (s->client[i].fd >= 0)
+            drop(&s->client[i]);
+    }
+    close(s->fd);
+    unix_socket_remove(s->path, &s->file);
+    g_free(s->path);
+    g_free(s->greeting);
+    g_free(s);
+}
