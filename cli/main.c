@@ -1,5 +1,6 @@
 /* The kittson program: finds the subcommand and runs it. Knows no subcommand's options. */
 #include "cli.h"
+#include "hpvmapp.h"
 #include "log.h"
 #include "text.h"
 #include "vmp.h"
@@ -145,6 +146,8 @@ int main(int argc, char **argv)
     vmp_command *hpvm = argc > 0 ? vmp_find(argv[0]) : NULL;
     if (hpvm != NULL)
         return hpvm(argc, argv);
+    if (argc > 0 && g_str_has_suffix(argv[0], "hpvmapp"))
+        return hpvmapp_main(argc, argv);
     if (argc < 2) {
         log_error("no command given: kittson --help lists them, kittson run shows a demo");
         return CLI_USAGE;

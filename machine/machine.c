@@ -329,6 +329,18 @@ void machine_press_reset(struct machine *m)
     machine_reset(m);
 }
 
+void machine_press_init(struct machine *m)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_post_init(m->cpu[i]);
+}
+
+void machine_entry(const struct machine *m, uint64_t *ip, uint64_t *gp)
+{
+    *ip = m->cpu[0]->ip;
+    *gp = cpu_gr(m->cpu[0], 1);
+}
+
 struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned n)
 {
     struct machine_cpu_figures f = {.run_ns = m->run_ns[n], .slots = cpu_icount(m->cpu[n])};

@@ -107,6 +107,11 @@ void machine_power_button(struct machine *m);
 /* Resets the machine as the guest would: machine_run restarts it, or ends with no_reboot. */
 void machine_press_reset(struct machine *m);
 
+/* INIT to every processor. */
+void machine_press_init(struct machine *m);
+/* Where the boot processor is, and its global pointer. */
+void machine_entry(const struct machine *m, uint64_t *ip, uint64_t *gp);
+
 /* One processor since the start: host time it ran, instruction slots, and for how long an interrupt
  * has waited while it took none. */
 struct machine_cpu_figures {

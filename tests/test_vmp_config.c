@@ -188,7 +188,8 @@ START_TEST(warning_block)
     add(g, "disk:scsi:0,0,1:disk:/dev/rdsk/c1t1d3");
     add(g, "network:lan:0,1,0x02000000000a:vswitch:localnet");
     add(g, "network:lan:0,2,0x02000000000b:vswitch:badnet");
-    ck_assert_uint_eq(vmp_warn(out, g, s, &host, "will prevent HPVM guest myguest3 from booting"),
+    ck_assert_uint_eq(vmp_warn(out, g, s, &host, VMP_CHECK_CONFIG,
+                               "will prevent HPVM guest myguest3 from booting"),
                       8);
     fclose(out);
     ck_assert_str_eq(text, expected_warnings);

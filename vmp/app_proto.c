@@ -4,6 +4,7 @@
 
 #include "text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -91,6 +92,105 @@ int app_find(const char *name, uint64_t number, char uuid[37])
         return -ENOENT;
     memcpy(uuid, target + 3, 37);
     return 0;
+}
+
+static int complain(int err, const char *path, char *why, size_t size)
+{
+    snprintf(why, size, "%s: %s.", path, strerror(-err));
+    return err;
+}
+
+int app_listen(const char *uuid, const char *what, unsigned mode, char *why, size_t size)
+{
+    char base[PATH_MAX];
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int err = app_runtime(true, base, sizeof base, why, size);
+    if (err != 0)
+        return err;
+    g_autofree char *dir = g_build_filename(base, uuid, NULL);
+    if (app_socket_path(uuid, what, a.sun_path) != 0)
+        return complain(-ENAMETOOLONG, dir, why, size);
+    if (mkdir(dir, 0711) != 0 && errno != EEXIST)
+        return complain(-errno, dir, why, size);
+    chmod(dir, 0711);
+    unlink(a.sun_path); /* of a process that died: the guest's lock is ours */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0777); /* nobody before the mode is right */
+    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0;
+    umask(mask);
+    if (ok && listen(fd, 64) == 0 && chmod(a.sun_path, mode) == 0)
+        return fd;
+    err = -errno;
+    if (fd >= 0)
+        close(fd);
+    return complain(err, a.sun_path, why, size);
+}
+
+/* Links of a directory that lead to a guest. */
+static void remove_links(const char *base, const char *sub, const char *uuid)
+{
+    g_autofree char *path = g_build_filename(base, sub, NULL);
+    DIR *dir = opendir(path);
+    struct dirent *d;
+    char target[64];
+    while (dir != NULL && (d = readdir(dir)) != NULL) {
+        ssize_t n = readlinkat(dirfd(dir), d->d_name, target, sizeof target - 1);
+        if (n != 3 + 36)
+            continue;
+        target[n] = '\0';
+        if (strcmp(target + 3, uuid) == 0)
+            unlinkat(dirfd(dir), d->d_name, 0);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    rmdir(path); /* the last one */
+}
+
+static int make_link(const char *base, const char *sub, const char *name, const char *uuid)
+{
+    g_autofree char *dir = g_build_filename(base, sub, NULL);
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *target = g_strdup_printf("../%s", uuid);
+    for (int tries = 0; tries < 100; tries++) { /* others remove the directory and the name */
+        if (mkdir(dir, 0711) == 0)
+            chmod(dir, 0711);
+        if (symlink(target, path) == 0)
+            return 0;
+        if (errno == EEXIST)
+            unlink(path);
+        else if (errno != ENOENT)
+            return -errno;
+    }
+    return -EAGAIN;
+}
+
+int app_publish(const char *uuid, const char *name, uint64_t number, char *why, size_t size)
+{
+    char base[PATH_MAX], digits[24];
+    int err = app_runtime(true, base, sizeof base, why, size);
+    if (err != 0)
+        return err;
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    remove_links(base, "name", uuid);
+    err = make_link(base, "name", name, uuid);
+    if (err == 0)
+        err = make_link(base, "number", digits, uuid);
+    return err == 0 ? 0 : complain(err, base, why, size);
+}
+
+void app_withdraw(const char *uuid)
+{
+    static const char *const sockets[] = {"control", "console"};
+    char base[PATH_MAX], path[APP_PATH_MAX], why[PATH_MAX + 100];
+    if (app_runtime(false, base, sizeof base, why, sizeof why) != 0)
+        return;
+    remove_links(base, "name", uuid);
+    remove_links(base, "number", uuid);
+    for (size_t i = 0; i < G_N_ELEMENTS(sockets); i++)
+        if (app_socket_path(uuid, sockets[i], path) == 0)
+            unlink(path);
+    g_autofree char *dir = g_build_filename(base, uuid, NULL);
+    rmdir(dir);
 }
 
 /* --- requests --- */

@@ -21,8 +21,8 @@
  * Console. Frames of four bytes, type, 0 and a little-endian length of at most APP_FRAME_MAX, and
  * the data. Who sends anything else, or does not read what is sent, is dropped.
  *
- *   client  H  hello, first of all: "VERSION attention quiet interactive", the attention
- *              character as a number (2 is Ctrl-B), the others 0 or 1
+ *   client  H  hello, first of all: "VERSION attention quiet crlf scripted", the attention
+ *              character as a number (2 is Ctrl-B), the others 0 or 1, as in struct mp_config
  *           C  a vMP command (hpvmconsole -c), answered by R after its output
  *           D  what was typed
  *           E  no more input; the server goes on sending
@@ -67,6 +67,13 @@ int app_socket_path(const char *uuid, const char *what, char path[APP_PATH_MAX])
 /* The UUID behind a guest's name, or with NULL its number, by the links of the runtime directory.
  * 0 or a negative errno. */
 int app_find(const char *name, uint64_t number, char uuid[37]);
+
+/* For the guest's process: its directory with a listening socket (mode as given), the links to it,
+ * and their end. A descriptor or 0, or a negative errno with a sentence in why. app_publish also
+ * renames. */
+int app_listen(const char *uuid, const char *what, unsigned mode, char *why, size_t size);
+int app_publish(const char *uuid, const char *name, uint64_t number, char *why, size_t size);
+void app_withdraw(const char *uuid);
 
 /* Connects to a guest's socket. A descriptor (close-on-exec, blocking), or a negative errno. */
 int app_connect(const char *uuid, const char *what);

@@ -17,15 +17,34 @@ static uint64_t value_in(const char *text, const char *key)
                : 0;
 }
 
+static char *read_hpvmconf(void)
+{
+    char *text = NULL;
+    const char *path = getenv("HPVM_CONF");
+    g_file_get_contents(path != NULL ? path : "/etc/rc.config.d/hpvmconf", &text, NULL, NULL);
+    return text;
+}
+
+static unsigned limit_in(const char *text, const char *key, unsigned most)
+{
+    uint64_t n = value_in(text, key);
+    return n == 0 ? 60 : n < most ? (unsigned)n : most;
+}
+
+void vmp_limits_read(struct vmp_limits *l)
+{
+    g_autofree char *configured = read_hpvmconf();
+    l->stop_seconds = limit_in(configured, "STOPTIMEOUT", 300);
+    l->attention_seconds = limit_in(configured, "ATTNTIMEOUT", 3600);
+}
+
 void vmp_host_read(struct vmp_host *h)
 {
     g_autofree char *memory = NULL;
     g_autofree char *cpu = NULL;
-    g_autofree char *configured = NULL;
-    const char *path = getenv("HPVM_CONF");
+    g_autofree char *configured = read_hpvmconf();
     g_file_get_contents("/proc/meminfo", &memory, NULL, NULL);
     g_file_get_contents("/proc/cpuinfo", &cpu, NULL, NULL);
-    g_file_get_contents(path != NULL ? path : "/etc/rc.config.d/hpvmconf", &configured, NULL, NULL);
     uint64_t limit = value_in(memory, "CommitLimit"), used = value_in(memory, "Committed_AS");
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     h->processors = online > 0 ? (uint64_t)online : 1;
@@ -50,6 +69,7 @@ unsigned vmp_entitlement(const struct guest *g, const struct vmp_host *h)
 struct warnings {
     FILE *out;
     const struct guest *guest;
+    enum vmp_check check;
     unsigned count;
 };
 
@@ -97,11 +117,14 @@ static bool shareable(const struct resource *r)
     return strcmp(r->storage, "file") == 0;
 }
 
-static bool used_by_guest(const struct guest *g, struct state *s, const struct resource *r)
+static bool used_by_guest(const struct warnings *w, struct state *s, const struct resource *r)
 {
+    const struct guest *g = w->guest;
     for (guint i = 0; i < state_entries(s)->len; i++) {
         const struct entry *e = state_entries(s)->pdata[i];
         if (e->guest == NULL || strcmp(e->uuid, g->uuid) == 0)
+            continue;
+        if (w->check == VMP_CHECK_START && !e->running)
             continue;
         for (guint j = 0; j < e->guest->devices->len; j++) {
             const struct resource *d = guest_device(e->guest, j);
@@ -138,7 +161,7 @@ static void warn_storage(struct warnings *w, struct state *s)
         struct stat st;
         if (r->network)
             continue;
-        if (used_by_guest(w->guest, s, r))
+        if (used_by_guest(w, s, r))
             warn(w, " on item %s: Device file '%s' in use by another guest.", r->device, r->device);
         if (used_by_server(r->device, mounts, swaps))
             warn(w, " on item %s: Device file '%s' in use by server.", r->device, r->device);
@@ -153,7 +176,7 @@ static void warn_network(struct warnings *w, struct state *s)
         const struct resource *r = guest_device(w->guest, i);
         if (!r->network)
             continue;
-        if (used_by_guest(w->guest, s, r))
+        if (used_by_guest(w, s, r))
             warn(w, " on item %s: MAC address in use for switch %s.", r->device, r->device);
         if (strcmp(r->device, "localnet") != 0)
             warn(w, " on item %s: '%s' backing device does not exist.", r->device, r->device);
@@ -161,13 +184,29 @@ static void warn_network(struct warnings *w, struct state *s)
 }
 
 unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,
-                  const char *may_prevent)
+                  enum vmp_check check, const char *may_prevent)
 {
-    struct warnings w = {.out = out, .guest = g};
+    struct warnings w = {.out = out, .guest = g, .check = check};
     warn_host(&w, s, h);
     warn_storage(&w, s);
     warn_network(&w, s);
     if (w.count > 0)
         fprintf(out, "These problems %s.\n", may_prevent);
     return w.count;
+}
+
+int vmp_runnable(const struct guest *g, char *why, size_t size)
+{
+    for (guint i = 0; i < g->devices->len; i++) {
+        const struct resource *r = guest_device(g, i);
+        char text[RESOURCE_DEVICE_MAX + 100];
+        bool avio = strcmp(r->adapter, "avio_stor") == 0;
+        if (r->network || (!avio && strcmp(r->storage, "attach") != 0))
+            continue;
+        resource_print(r, text, sizeof text);
+        snprintf(why, size, "Device '%s' can be configured but not run: %s.", text,
+                 avio ? "there are no AVIO adapters" : "there are no attached devices");
+        return -ENOTSUP;
+    }
+    return 0;
 }

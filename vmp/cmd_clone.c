@@ -47,7 +47,7 @@ static int clone_guest(const struct vmp_options *o, struct state *s, const struc
         vmp_complete(g, s);
         vmp_host_read(&host);
         if (!vmp_has(o, 'F'))
-            vmp_warn(stderr, g, s, &host, prevent);
+            vmp_warn(stderr, g, s, &host, VMP_CHECK_CONFIG, prevent);
         int error = vmp_has(o, 's') ? 0 : state_create(s, g);
         if (error != 0)
             status = vmp_fail("ERROR (%s): %s.", name, strerror(-error));

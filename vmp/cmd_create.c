@@ -15,7 +15,8 @@ static int create(const struct vmp_options *o, struct guest *g, struct state *s)
         return 1;
     vmp_complete(g, s);
     vmp_host_read(&host);
-    if (!vmp_has(o, 'F') && vmp_warn(stderr, g, s, &host, prevent) > 0 && !vmp_has(o, 's'))
+    if (!vmp_has(o, 'F') && vmp_warn(stderr, g, s, &host, VMP_CHECK_CONFIG, prevent) > 0 &&
+        !vmp_has(o, 's'))
         vmp_fail("The creation process is continuing.");
     if (vmp_has(o, 's'))
         return 0;

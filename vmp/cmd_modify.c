@@ -57,7 +57,7 @@ static int modify(const struct vmp_options *o, struct state *s, struct entry *e,
         vmp_complete(g, s);
         vmp_host_read(&host);
         if (!vmp_has(o, 'F'))
-            vmp_warn(stderr, g, s, &host, prevent);
+            vmp_warn(stderr, g, s, &host, VMP_CHECK_CONFIG, prevent);
         if (!vmp_has(o, 's'))
             status = save(s, e, g, o, argv);
     }

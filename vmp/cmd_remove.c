@@ -3,18 +3,6 @@
 
 #include <string.h>
 
-/* The answer is asked for without the lock: other commands do not wait for a person. */
-static bool confirmed(const struct vmp_options *o, const char *name)
-{
-    char answer[16] = "";
-    if (vmp_has(o, 'F') || vmp_has(o, 'Q'))
-        return true;
-    printf("hpvmremove: Remove the virtual machine '%s'? [n/y]: ", name);
-    fflush(stdout);
-    return fgets(answer, sizeof answer, stdin) != NULL && g_ascii_tolower(answer[0]) == 'y' &&
-           (answer[1] == '\n' || answer[1] == '\0');
-}
-
 /* A damaged guest can be removed too. */
 static struct entry *select_any(const struct vmp_options *o, struct state *s)
 {
@@ -46,7 +34,7 @@ static int run(const struct vmp_options *o, int argc, char **argv)
     }
     if (s != NULL)
         state_close(s);
-    if (status != 0 || !confirmed(o, name))
+    if (status != 0 || !vmp_confirm(o, "Remove", name))
         return status;
     s = vmp_open(o, true, argc, argv);
     e = s != NULL ? select_any(o, s) : NULL;

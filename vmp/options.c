@@ -12,7 +12,8 @@ static const struct {
     vmp_command *run;
 } commands[] = {
     {"hpvmcreate", vmp_create}, {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
-    {"hpvmremove", vmp_remove}, {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
+    {"hpvmremove", vmp_remove}, {"hpvmstart", vmp_start},   {"hpvmstop", vmp_stop},
+    {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
 };
 static const char *running = "hpvm";
 
@@ -137,6 +138,28 @@ int vmp_check_selection(const struct vmp_options *o)
         return 0;
     vmp_fail("A virtual machine name or number is required.");
     return vmp_unable();
+}
+
+bool vmp_confirm(const struct vmp_options *o, const char *what, const char *name)
+{
+    char answer[16] = "";
+    if (vmp_has(o, 'F') || vmp_has(o, 'Q'))
+        return true;
+    printf("%s: %s the virtual machine '%s'? [n/y]: ", running, what, name);
+    fflush(stdout);
+    return fgets(answer, sizeof answer, stdin) != NULL && g_ascii_tolower(answer[0]) == 'y' &&
+           (answer[1] == '\n' || answer[1] == '\0');
+}
+
+bool vmp_runs(const char *uuid)
+{
+    char why[300];
+    struct state *s = state_open(false, why, sizeof why);
+    const struct entry *e = s != NULL ? state_find_uuid(s, uuid) : NULL;
+    bool runs = e != NULL && e->running;
+    if (s != NULL)
+        state_close(s);
+    return runs;
 }
 
 struct entry *vmp_select(const struct vmp_options *o, struct state *s)

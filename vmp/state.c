@@ -17,6 +17,7 @@
 #define CURRENT   "vmm_config.current"
 #define PREVIOUS  "vmm_config.prev"
 #define NEXT      "vmm_config.next"
+#define APP       "app"
 #define TEMPORARY "~new" /* no name of a guest; only the holder of the lock writes */
 
 struct state {
@@ -104,7 +105,7 @@ static int write_config(int dir, const char *name, const struct guest *g)
     return status;
 }
 
-/* Directories of guests hold only files, except what somebody else put there. */
+/* Directories of guests hold files and the directory app, except what somebody else put there. */
 static void remove_directory(int at, const char *name)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -112,7 +113,9 @@ static void remove_directory(int at, const char *name)
     struct dirent *d;
     while (dir != NULL && (d = readdir(dir)) != NULL)
         if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            unlinkat(dirfd(dir), d->d_name, 0);
+            if (unlinkat(dirfd(dir), d->d_name, 0) != 0 && strcmp(d->d_name, APP) == 0 &&
+                strcmp(name, APP) != 0)
+                remove_directory(dirfd(dir), APP);
     if (dir != NULL)
         closedir(dir);
     unlinkat(at, name, AT_REMOVEDIR);
@@ -265,6 +268,16 @@ static void load_entries(struct state *s)
 GPtrArray *state_entries(struct state *s)
 {
     return s->entries;
+}
+
+struct entry *state_find_uuid(struct state *s, const char *uuid)
+{
+    for (guint i = 0; i < s->entries->len; i++) {
+        struct entry *e = s->entries->pdata[i];
+        if (strcmp(e->uuid, uuid) == 0)
+            return e;
+    }
+    return NULL;
 }
 
 struct entry *state_find(struct state *s, const char *name, uint64_t number)
@@ -502,6 +515,91 @@ int state_remove(struct state *s, const struct entry *e)
     unlinkat(s->guests, e->name, 0);
     remove_directory(s->uuids, old);
     return 0;
+}
+
+/* Guests that run */
+
+int state_directory(struct state *s, const struct entry *e)
+{
+    int dir = openat(s->uuids, e->uuid, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return dir >= 0 ? dir : -errno;
+}
+
+char *state_path(const struct state *s, const struct entry *e)
+{
+    return g_build_filename(s->root, "uuids", e->uuid, NULL);
+}
+
+/* Readers that try the lock hold the state's lock, which s has for itself. */
+int state_run_lock(struct state *s, const struct entry *e)
+{
+    int dir = state_directory(s, e);
+    if (dir < 0)
+        return dir;
+    int fd = openat(dir, "run", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
+    int err = fd >= 0 ? 0 : -errno;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+        close(fd);
+    }
+    close(dir);
+    return err != 0 ? err : fd;
+}
+
+/* One write of always the same size, so that no reader sees half of it. */
+int state_run_write(int lock, const char *run, pid_t pid)
+{
+    char text[64];
+    memset(text, '\n', sizeof text);
+    int n = snprintf(text, sizeof text, "state = %.20s\npid = %d\n", run, (int)pid);
+    if (n > 0 && n < (int)sizeof text)
+        text[n] = '\n';
+    return pwrite(lock, text, sizeof text, 0) == sizeof text ? 0 : -errno;
+}
+
+/* At every moment there is a current configuration. One that is damaged stays where it is. */
+int state_promote(struct state *s, const struct entry *e)
+{
+    char why[200];
+    int status = 0, dir = state_directory(s, e);
+    if (dir < 0)
+        return dir;
+    struct guest *next = faccessat(dir, NEXT, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+                             ? load(dir, NEXT, e->uuid, why, sizeof why)
+                             : NULL;
+    if (next != NULL) {
+        unlinkat(dir, TEMPORARY, 0);
+        if (linkat(dir, CURRENT, dir, TEMPORARY, 0) != 0 ||
+            renameat(dir, TEMPORARY, dir, PREVIOUS) != 0 || renameat(dir, NEXT, dir, CURRENT) != 0)
+            status = -errno;
+        fsync(dir);
+    }
+    guest_free(next);
+    close(dir);
+    return status;
+}
+
+static int set_os_in(int dir, const char *file, const struct guest *g, const char *os_type)
+{
+    if (g == NULL || strcmp(g->os_type, os_type) == 0)
+        return 0;
+    struct guest *changed = guest_copy(g);
+    g_strlcpy(changed->os_type, os_type, sizeof changed->os_type);
+    int status = write_config(dir, file, changed);
+    guest_free(changed);
+    return status;
+}
+
+int state_set_os(struct state *s, const struct entry *e, const char *os_type)
+{
+    int dir = state_directory(s, e);
+    if (dir < 0)
+        return dir;
+    int status = set_os_in(dir, CURRENT, e->guest, os_type);
+    if (status == 0)
+        status = set_os_in(dir, NEXT, e->next, os_type);
+    close(dir);
+    return status;
 }
 
 /* Logs */

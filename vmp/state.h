@@ -3,6 +3,8 @@
  *
  *   uuids/UUID/vmm_config.current .prev .next   the guest; the truth
  *   uuids/UUID/events, run                      changes made; held locked while the guest runs
+ *   uuids/UUID/app/                             the guest's process's own: nvram, and the logs
+ *                                               console, events, progress, log (older: .1)
  *   guests/NAME                                 link to ../uuids/UUID
  *   common/lock, next_number, command.log
  *
@@ -38,6 +40,7 @@ const char *state_root(const struct state *s);
 
 /* All guests (struct entry), by number, damaged ones last. Owned by s. */
 GPtrArray *state_entries(struct state *s);
+struct entry *state_find_uuid(struct state *s, const char *uuid);
 /* By name or, with NULL, by number. NULL: none. */
 struct entry *state_find(struct state *s, const char *name, uint64_t number);
 
@@ -46,6 +49,18 @@ int state_create(struct state *s, struct guest *g); /* gives it its number */
 int state_save(struct state *s, const struct entry *e, const struct guest *g);
 int state_rename(struct state *s, const struct entry *e, const char *name);
 int state_remove(struct state *s, const struct entry *e);
+
+/* For the start of a guest: its lock, which makes it a running one, as a descriptor (without
+ * close-on-exec) or -EBUSY; then the configuration changed meanwhile comes into force. */
+int state_run_lock(struct state *s, const struct entry *e);
+int state_promote(struct state *s, const struct entry *e);
+/* What "run" says of a guest whose lock is held. */
+int state_run_write(int lock, const char *run, pid_t pid);
+/* The type of the system that was seen to run. */
+int state_set_os(struct state *s, const struct entry *e, const char *os_type);
+/* The guest's directory as a descriptor, and as a path (g_free). */
+int state_directory(struct state *s, const struct entry *e);
+char *state_path(const struct state *s, const struct entry *e);
 
 /* One line in the event log of a guest, or with NULL in the command log. */
 void state_log(struct state *s, const char *uuid, const char *line);

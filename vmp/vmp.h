@@ -1,5 +1,5 @@
 /* The hpvm commands: one function per command name, and what they share: options, messages,
- * changes to a guest, warnings. Starts and stops no guests.
+ * changes to a guest, warnings.
  */
 #ifndef KITTSON_VMP_VMP_H
 #define KITTSON_VMP_VMP_H
@@ -15,6 +15,8 @@ int vmp_create(int argc, char **argv);
 int vmp_modify(int argc, char **argv);
 int vmp_clone(int argc, char **argv);
 int vmp_remove(int argc, char **argv);
+int vmp_start(int argc, char **argv);
+int vmp_stop(int argc, char **argv);
 int vmp_status(int argc, char **argv);
 int vmp_info(int argc, char **argv);
 
@@ -50,6 +52,11 @@ struct state *vmp_open(const struct vmp_options *o, bool write, int argc, char *
 /* The guest -P or -p names, which must be readable. NULL after a message. */
 struct entry *vmp_select(const struct vmp_options *o, struct state *s);
 int vmp_check_selection(const struct vmp_options *o);
+/* "hpvmstop: Stop the virtual machine 'x'? [n/y]: ", unless -F or -Q. Not with the state locked:
+ * other commands do not wait for a person. */
+bool vmp_confirm(const struct vmp_options *o, const char *what, const char *name);
+/* Whether a guest is running now. */
+bool vmp_runs(const char *uuid);
 
 /* Applies every option that changes a guest. 0, or 1 after messages. */
 int vmp_apply(const struct vmp_options *o, struct guest *g);
@@ -62,11 +69,22 @@ struct vmp_host {
     uint64_t memory, available, swap; /* MB */
 };
 void vmp_host_read(struct vmp_host *h);
+
+/* What hpvmconf says about processes of guests: STOPTIMEOUT, how long a guest may take to shut down
+ * (60, at most 300), and ATTNTIMEOUT, how long it may leave interrupts unanswered (60). */
+struct vmp_limits {
+    unsigned stop_seconds, attention_seconds;
+};
+void vmp_limits_read(struct vmp_limits *l);
 /* Percent of one processor a guest is entitled to per vCPU, in tenths. */
 unsigned vmp_entitlement(const struct guest *g, const struct vmp_host *h);
 
-/* Prints the numbered warnings between a header and the line given; returns how many. */
+/* Prints the numbered warnings between a header and the line given; returns how many. At a start
+ * only what running guests use is in use. */
+enum vmp_check { VMP_CHECK_CONFIG, VMP_CHECK_START };
 unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,
-                  const char *may_prevent);
+                  enum vmp_check check, const char *may_prevent);
+/* 0, or -ENOTSUP and a sentence: a guest may have devices that cannot be run. */
+int vmp_runnable(const struct guest *g, char *why, size_t size);
 
 #endif

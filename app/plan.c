@@ -1,0 +1,95 @@
+/* See plan.h. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+#include "vmp.h"
+
+static int add_drive(struct plan *p, const struct resource *r, char *why, size_t size)
+{
+    unsigned n = p->machine.drive_count;
+    bool dvd = strcmp(r->type, "dvd") == 0;
+    if (n == MACHINE_MAX_DRIVES) {
+        snprintf(why, size, "A guest that runs has at most %d drives.", MACHINE_MAX_DRIVES);
+        return -EINVAL;
+    }
+    p->drives[n] =
+        (struct machine_drive){.dvd = dvd,
+                               .bus = (unsigned)r->bus,
+                               .slot = (unsigned)r->slot,
+                               .target = (unsigned)r->target,
+                               .path = strcmp(r->storage, "null") == 0 ? NULL : r->device};
+    p->media[n] = r;
+    p->machine.drive_count++;
+    return 0;
+}
+
+static int add_nic(struct plan *p, const struct resource *r, char *why, size_t size)
+{
+    unsigned n = p->machine.nic_count;
+    if (n == MACHINE_MAX_NICS) {
+        snprintf(why, size, "A guest that runs has at most %d network adapters.", MACHINE_MAX_NICS);
+        return -EINVAL;
+    }
+    p->nics[n] =
+        (struct machine_nic){.bus = (unsigned)r->bus, .slot = (unsigned)r->slot, .has_mac = true};
+    memcpy(p->nics[n].mac, r->mac, sizeof p->nics[n].mac);
+    p->machine.nic_count++;
+    return 0;
+}
+
+int plan_make(struct plan *p, const struct guest *g, const char *directory, int console, char *why,
+              size_t size)
+{
+    memset(p, 0, sizeof *p);
+    snprintf(p->nvram, sizeof p->nvram, "%s/nvram", directory);
+    snprintf(p->console, sizeof p->console, "fd:%d", console);
+    p->machine = (struct machine_config){.memory = g->memory << 20,
+                                         .cpus = (unsigned)g->vcpus,
+                                         .model = CPU_MONTECITO,
+                                         .console = p->console,
+                                         .serial = g->serial,
+                                         .nvram = p->nvram,
+                                         .drives = p->drives,
+                                         .nics = p->nics,
+                                         .no_reboot = true};
+    if (vmp_runnable(g, why, size) != 0)
+        return -ENOTSUP;
+    text_parse_uuid(g->uuid, p->machine.uuid);
+    for (guint i = 0; i < g->devices->len; i++) {
+        const struct resource *r = guest_device(g, i);
+        int err = (r->network ? add_nic : add_drive)(p, r, why, size);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+int plan_drive(const struct plan *p, unsigned bus, unsigned slot, unsigned target)
+{
+    for (unsigned i = 0; i < p->machine.drive_count; i++)
+        if (p->drives[i].bus == bus && p->drives[i].slot == slot && p->drives[i].target == target)
+            return (int)i;
+    return -1;
+}
+
+const char *plan_os_type(const char *loader)
+{
+    static const struct {
+        const char *part, *type;
+    } known[] = {
+        {"hpux", "HPUX"},     {"microsoft", "WINDOWS"}, {"ia64ldr", "WINDOWS"},
+        {"winnt", "WINDOWS"}, {"setupldr", "WINDOWS"},  {"elilo", "LINUX"},
+        {"grub", "LINUX"},    {"redhat", "LINUX"},      {"debian", "LINUX"},
+        {"suse", "LINUX"},    {"gentoo", "LINUX"},      {"vmlinu", "LINUX"},
+        {"linux", "LINUX"},
+    };
+    g_autofree char *path = g_ascii_strdown(loader, -1);
+    for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
+        if (strstr(path, known[i].part) != NULL)
+            return known[i].type;
+    return NULL;
+}

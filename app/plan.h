@@ -1,0 +1,30 @@
+/* The machine a guest's configuration asks for. */
+#ifndef KITTSON_APP_PLAN_H
+#define KITTSON_APP_PLAN_H
+
+#include "guest_config.h"
+#include "machine.h"
+
+/* All strings point into the guest and into itself. */
+struct plan {
+    struct machine_config machine;
+    struct machine_drive drives[MACHINE_MAX_DRIVES];
+    const struct resource *media[MACHINE_MAX_DRIVES]; /* what each drive is made from */
+    struct machine_nic nics[MACHINE_MAX_NICS];
+    char nvram[4096];
+    char console[32];
+};
+
+/* directory: the process's own, a path; console: a connected socket, which becomes the machine's.
+ * 0, or -EINVAL or -ENOTSUP with one sentence in why. */
+int plan_make(struct plan *p, const struct guest *g, const char *directory, int console, char *why,
+              size_t size);
+
+/* A drive by its address, -1: none. */
+int plan_drive(const struct plan *p, unsigned bus, unsigned slot, unsigned target);
+
+/* HPUX, WINDOWS or LINUX from the path of the program that ended boot services; NULL: it does not
+ * tell. */
+const char *plan_os_type(const char *loader);
+
+#endif
