@@ -89,6 +89,7 @@ struct boot {
     uint32_t low_count;
     GPtrArray *roots;   /* struct root, see pci_io.c */
     GPtrArray *devices; /* struct blk_device, see block.c */
+    GPtrArray *nets;    /* struct netif, see snp.c */
     struct bootmgr *manager;
 };
 
@@ -196,8 +197,8 @@ boot_fn bs_allocate_pages, bs_free_pages, bs_get_memory_map, bs_allocate_pool, b
 
 void events_init(struct boot *b);
 void events_done(struct boot *b);
-/* An event whose state a host function tells (keys). 0: no room. */
-uint64_t event_host(struct boot *b, bool (*ready)(struct boot *b));
+/* An event whose state a host function tells (keys, packets). 0: no room. */
+uint64_t event_host(struct boot *b, bool (*ready)(struct boot *b, void *data), void *data);
 void event_signal(struct boot *b, struct event *e);
 struct event *event_find(struct boot *b, uint64_t id);
 /* Signals every event of a type. */
@@ -361,6 +362,10 @@ void files_close(struct boot *b);
 uint64_t file_load(struct boot *b, uint64_t handle, const uint16_t *name, uint8_t **data,
                    size_t *size);
 
+/* Network adapters: SNP, PXE base code, Load File, snp.c. net_done leaves them reset. */
+void net_init(struct boot *b);
+void net_done(struct boot *b);
+
 void collation_init(struct boot *b);
 /* One access of 1, 2, 4 or 8 bytes to memory, I/O ports or configuration space (then `a` is EFI's
  * PCI address). false: there is no such place. */
@@ -380,6 +385,6 @@ extern const uint8_t guid_device_path[16], guid_loaded_image[16], guid_text_in[1
     guid_simple_fs[16], guid_file_info[16], guid_fs_info[16], guid_fs_label[16], guid_load_file[16],
     guid_serial_io[16], guid_collation[16], guid_device_io[16], guid_pci_root[16], guid_fpswa[16],
     guid_driver_binding[16], guid_global_variable[16], guid_vt100_plus[16], guid_console_in[16],
-    guid_console_out[16], guid_standard_error[16];
+    guid_console_out[16], guid_standard_error[16], guid_snp[16], guid_pxe[16];
 
 #endif

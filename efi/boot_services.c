@@ -505,6 +505,7 @@ static bool build(struct boot *b)
     pci_io_init(b);
     text_init(b);
     block_init(b);
+    net_init(b);
     boot_put_system_table(b);
     return true;
 }
@@ -536,6 +537,7 @@ void boot_free(struct boot *b)
     bootmgr_done(b);
     files_close(b);
     block_done(b);
+    net_done(b);
     pci_io_done(b);
     text_done(b);
     images_done(b);
@@ -556,6 +558,7 @@ void boot_exit_services(struct boot *b)
     boot_put_system_table(b);
     files_close(b);
     block_done(b);
+    net_done(b);
 }
 
 bool fw_boot_time(const struct firmware *fw)

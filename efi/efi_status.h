@@ -21,10 +21,14 @@
 #define EFI_MEDIA_CHANGED     EFI_ERR(13)
 #define EFI_NOT_FOUND         EFI_ERR(14)
 #define EFI_ACCESS_DENIED     EFI_ERR(15)
+#define EFI_NO_RESPONSE       EFI_ERR(16)
 #define EFI_NO_MAPPING        EFI_ERR(17)
 #define EFI_TIMEOUT           EFI_ERR(18)
 #define EFI_NOT_STARTED       EFI_ERR(19)
 #define EFI_ALREADY_STARTED   EFI_ERR(20)
 #define EFI_ABORTED           EFI_ERR(21)
+#define EFI_ICMP_ERROR        EFI_ERR(22)
+#define EFI_TFTP_ERROR        EFI_ERR(23)
+#define EFI_PROTOCOL_ERROR    EFI_ERR(24)
 
 #endif

@@ -18,7 +18,8 @@ struct event {
     uint32_t type;
     unsigned tpl;
     uint64_t fn, context;
-    bool (*host)(struct boot *b);
+    bool (*host)(struct boot *b, void *data);
+    void *data; /* host's */
     bool signaled, queued;
     uint64_t due, period; /* ticks; due is NEVER without a timer */
 };
@@ -62,12 +63,14 @@ static struct event *add(struct boot *b, uint32_t type, unsigned tpl)
     return e;
 }
 
-uint64_t event_host(struct boot *b, bool (*ready)(struct boot *b))
+uint64_t event_host(struct boot *b, bool (*ready)(struct boot *b, void *data), void *data)
 {
     struct event *e = add(b, EVT_NOTIFY_WAIT, TPL_NOTIFY);
 
-    if (e)
+    if (e) {
         e->host = ready;
+        e->data = data;
+    }
     return e ? e->id : 0;
 }
 
@@ -303,7 +306,7 @@ uint64_t bs_close_event(struct boot *b, struct fwcall *k)
 /* Whether it is signaled now, which it then no longer is. */
 static bool take(struct boot *b, struct event *e)
 {
-    bool yes = e->host ? e->host(b) : e->signaled;
+    bool yes = e->host ? e->host(b, e->data) : e->signaled;
 
     e->signaled = false;
     return yes;

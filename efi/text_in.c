@@ -239,6 +239,12 @@ static uint64_t in_read_key(struct boot *b, struct fwcall *k)
 
 static boot_fn *const members[MEMBERS] = {in_reset, in_read_key};
 
+static bool key_waits(struct boot *b, void *data)
+{
+    (void)data;
+    return console_ready(b);
+}
+
 void text_in_init(struct boot *b, uint64_t *handle)
 {
     struct key_input *in = g_new0(struct key_input, 1);
@@ -246,7 +252,7 @@ void text_in_init(struct boot *b, uint64_t *handle)
     b->keys = in;
     in->at = boot_alloc(b, 8 * (MEMBERS + 1));
     boot_put_functions(b, in->at, members, MEMBERS);
-    boot_write64(b, in->at + 8 * MEMBERS, event_host(b, console_ready));
+    boot_write64(b, in->at + 8 * MEMBERS, event_host(b, key_waits, NULL));
     boot_bind(b, in->at, kind, in);
     handle_install(b, handle, guid_text_in, in->at);
     b->con_in = in->at;
