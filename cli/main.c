@@ -5,6 +5,7 @@
 #include "text.h"
 #include "vmp.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -143,6 +144,7 @@ static int global_option(const char *arg)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of a write, like a full disk */
     vmp_command *hpvm = argc > 0 ? vmp_find(argv[0]) : NULL;
     if (hpvm != NULL)
         return hpvm(argc, argv);

@@ -156,7 +156,11 @@ static void disk_verify(struct scsi_target *t, struct scsi_request *r)
     }
     if (!transferable(t, r, e) || scsi_parameters(r, (size_t)len) == NULL)
         return;
-    r->scratch = malloc(len > 0 ? (size_t)len : 1);
+    if (len == 0) {
+        scsi_good(r);
+        return;
+    }
+    r->scratch = malloc((size_t)len);
     if (r->scratch == NULL) {
         scsi_check(r, SENSE_INTERNAL);
         return;

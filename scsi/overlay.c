@@ -432,7 +432,7 @@ static struct overlay *new_overlay(int fd, const struct header *h, struct store 
 
     if (o == NULL)
         return NULL;
-    o->store = (struct store){&overlay_ops, NULL, le64toh(h->size), false, base->kind};
+    o->store = (struct store){&overlay_ops, NULL, le64toh(h->size), false, base->kind, 0};
     o->base = base;
     o->fd = fd;
     o->bitmap_at = le64toh(h->bitmap);

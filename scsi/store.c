@@ -46,7 +46,7 @@ int store_close(struct store *s)
 
     if (s == NULL)
         return 0;
-    err = s->read_only ? 0 : s->ops->flush(s);
+    err = store_flush(s);
     free(s->name);
     s->ops->close(s);
     return err;
@@ -109,7 +109,13 @@ int store_zero(struct store *s, uint64_t offset, uint64_t len)
     return len == 0 ? 0 : s->ops->zero(s, offset, len);
 }
 
+/* The host reports a failed write-back once and then calls the data clean: a later flush that
+ * succeeds says nothing about it. So the first failure stays. */
 int store_flush(struct store *s)
 {
-    return s->read_only ? 0 : s->ops->flush(s);
+    int err = s->read_only ? 0 : s->ops->flush(s), none = 0;
+
+    if (err != 0)
+        atomic_compare_exchange_strong(&s->lost, &none, -err);
+    return -atomic_load(&s->lost);
 }

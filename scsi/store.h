@@ -43,7 +43,8 @@ int store_read(struct store *s, uint64_t offset, void *buf, size_t len);
 int store_write(struct store *s, uint64_t offset, const void *buf, size_t len);
 /* Makes bytes read as zeros, giving the space back where the host can. */
 int store_zero(struct store *s, uint64_t offset, uint64_t len);
-/* What was written before is on stable storage when this returns 0. */
+/* What was written before is on stable storage when this returns 0. Once it has failed, data may be
+ * lost, and it fails until the store is closed. */
 int store_flush(struct store *s);
 
 /* --- overlay files, while no machine uses them --- */

@@ -6,6 +6,7 @@
 #ifndef KITTSON_SCSI_STORE_IMPL_H
 #define KITTSON_SCSI_STORE_IMPL_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 #include "store.h"
 
@@ -23,6 +24,7 @@ struct store {
     uint64_t size;
     bool read_only;
     enum store_kind kind;
+    atomic_int lost; /* errno of the first flush that failed */
 };
 
 /* Opens and locks a file or block device. */

@@ -189,7 +189,7 @@ int raw_open(const char *path, bool read_only, struct store **out, char *why, si
     }
     r = err == 0 ? calloc(1, sizeof(*r)) : NULL;
     if (r != NULL)
-        r->store = (struct store){&raw_ops, strdup(path), size, read_only, kind};
+        r->store = (struct store){&raw_ops, strdup(path), size, read_only, kind, 0};
     if (r == NULL || r->store.name == NULL) {
         free(r);
         close(fd);

@@ -99,12 +99,12 @@ void scsi_reply(struct scsi_request *r, const void *data, size_t len, size_t all
 
 const uint8_t *scsi_parameters(struct scsi_request *r, size_t len)
 {
+    if (len == 0)
+        return r->cdb; /* not NULL, and nothing of it is read */
     if (r->direction == SCSI_DATA_OUT && len <= r->length) {
         r->transferred = (uint32_t)len;
         return r->data;
     }
-    if (len == 0)
-        return r->cdb; /* not NULL, and nothing of it is read */
     scsi_check(r, SENSE_LIST_LENGTH);
     return NULL;
 }
