@@ -18,16 +18,29 @@ static int show(const char *path, char *why, size_t size)
     return err;
 }
 
+static int commit(const char *path, char *why, size_t size)
+{
+    return overlay_commit(path, false, why, size);
+}
+
+static int force_commit(const char *path, char *why, size_t size)
+{
+    return overlay_commit(path, true, why, size);
+}
+
 int cmd_overlay(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(const char *path, char *why, size_t size);
-    } actions[] = {{"info", show}, {"commit", overlay_commit}, {"discard", overlay_discard}};
+    } actions[] = {{"info", show},
+                   {"commit", commit},
+                   {"force-commit", force_commit},
+                   {"discard", overlay_discard}};
     char why[512];
 
     if (argc != 3) {
-        log_error("usage: kittson overlay info|commit|discard FILE");
+        log_error("usage: kittson overlay info|commit|force-commit|discard FILE");
         return CLI_USAGE;
     }
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
@@ -38,6 +51,6 @@ int cmd_overlay(int argc, char **argv)
         log_error("%s", why);
         return CLI_USAGE;
     }
-    log_error("overlay %s: the choice is info, commit or discard", argv[1]);
+    log_error("overlay %s: the choice is info, commit, force-commit or discard", argv[1]);
     return CLI_USAGE;
 }

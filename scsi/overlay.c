@@ -40,8 +40,9 @@ struct header {
     uint64_t bitmap, bitmap_bytes, data;
     uint64_t base_size;
     uint64_t base_mtime_ns;
-    char base[2048]; /* absolute path */
-    uint32_t crc;    /* of what comes before */
+    char base[2048];     /* absolute path */
+    uint32_t crc;        /* of what comes before */
+    uint32_t committing; /* not 0: a commit has begun, the base is older and newer in parts */
 };
 
 struct overlay {
@@ -476,7 +477,9 @@ int overlay_open(const char *path, struct store *base, struct store **out, char 
         store_close(base);
         return fd;
     }
-    if (le64toh(h.base_mtime_ns) != mtime_ns(base))
+    if (h.committing != 0)
+        log_warn("%s: a commit into %s was not finished: do it again", path, base->name);
+    else if (le64toh(h.base_mtime_ns) != mtime_ns(base))
         log_warn("%s: its base %s was changed after the overlay was made", path, base->name);
     err = load(fd, &h, base, &o);
     if (err != 0)
@@ -487,8 +490,8 @@ int overlay_open(const char *path, struct store *base, struct store **out, char 
 
 /* --- by hand --- */
 
-static int open_alone(const char *path, bool write_base, struct overlay **out, char *why,
-                      size_t size)
+static int open_alone(const char *path, bool write_base, struct overlay **out, struct header *head,
+                      char *why, size_t size)
 {
     struct store_options options = {.read_only = !write_base};
     struct header h;
@@ -509,6 +512,7 @@ static int open_alone(const char *path, bool write_base, struct overlay **out, c
         close(fd);
         return store_fail(-EINVAL, why, size, path, "made over another base: the sizes differ");
     }
+    *head = h;
     err = load(fd, &h, base, out);
     return err == 0 ? 0 : store_fail(err, why, size, path, strerror(-err));
 }
@@ -522,17 +526,16 @@ int overlay_info(const char *path, struct overlay_info *info, char *why, size_t 
 {
     struct header h;
     struct overlay *o;
-    int err = open_alone(path, false, &o, why, why_size);
+    int err = open_alone(path, false, &o, &h, why, why_size);
 
     if (err != 0)
         return err;
-    err = fd_read(o->fd, 0, &h, sizeof(h));
     *info = (struct overlay_info){.size = o->store.size, .block_size = BLOCK};
     snprintf(info->base, sizeof(info->base), "%s", h.base);
     for (uint64_t b = 0; b < blocks_of(o); b++)
         info->blocks += has(o, b);
     store_close(&o->store);
-    return err;
+    return 0;
 }
 
 static int copy_down(struct overlay *o)
@@ -548,6 +551,15 @@ static int copy_down(struct overlay *o)
             err = store_write(o->base, b * BLOCK, block, block_bytes(o, b));
     }
     return err != 0 ? err : store_flush(o->base);
+}
+
+/* From now on the base's time means nothing: a commit that was cut off may be done again. */
+static int begin_commit(struct overlay *o)
+{
+    uint32_t one = htole32(1);
+    int err = fd_write(o->fd, offsetof(struct header, committing), &one, sizeof(one));
+
+    return err != 0 ? err : sync_fd(o->fd);
 }
 
 /* First the bits, then the blocks. The header is written anew: the base has another time now. */
@@ -566,28 +578,54 @@ static int empty(struct overlay *o)
     return write_header(o->fd, o->base, h.base);
 }
 
-static int finish(struct overlay *o, int err, const char *path, char *why, size_t size)
+static int finish(struct overlay *o, const char *path, char *why, size_t size)
 {
-    if (err == 0)
-        err = empty(o);
+    int err = empty(o);
+
     if (err != 0)
         store_fail(err, why, size, path, strerror(-err));
     store_close(&o->store);
     return err;
 }
 
-int overlay_commit(const char *path, char *why, size_t why_size)
+static bool base_changed(const struct overlay *o, const struct header *h)
+{
+    return h->committing == 0 && le64toh(h->base_mtime_ns) != mtime_ns(o->base);
+}
+
+int overlay_commit(const char *path, bool force, char *why, size_t why_size)
 {
     struct overlay *o;
-    int err = open_alone(path, true, &o, why, why_size);
+    struct header h;
+    int err = open_alone(path, true, &o, &h, why, why_size);
 
-    return err != 0 ? err : finish(o, copy_down(o), path, why, why_size);
+    if (err != 0)
+        return err;
+    if (!force && base_changed(o, &h)) {
+        store_close(&o->store);
+        snprintf(why, why_size,
+                 "%s: its base %s was changed after the overlay was made: the two may not fit "
+                 "together any more; force-commit writes nevertheless",
+                 path, h.base);
+        return -ESTALE;
+    }
+    err = begin_commit(o);
+    if (err == 0)
+        err = copy_down(o);
+    if (err == 0)
+        return finish(o, path, why, why_size);
+    store_close(&o->store);
+    snprintf(why, why_size,
+             "%s: cannot be written into %s (%s); the overlay is as it was, commit it again", path,
+             h.base, strerror(-err));
+    return err;
 }
 
 int overlay_discard(const char *path, char *why, size_t why_size)
 {
     struct overlay *o;
-    int err = open_alone(path, false, &o, why, why_size);
+    struct header h;
+    int err = open_alone(path, false, &o, &h, why, why_size);
 
-    return err != 0 ? err : finish(o, 0, path, why, why_size);
+    return err != 0 ? err : finish(o, path, why, why_size);
 }

@@ -54,8 +54,10 @@ struct overlay_info {
     uint64_t size, block_size, blocks; /* blocks: how many differ from the base */
 };
 int overlay_info(const char *path, struct overlay_info *info, char *why, size_t why_size);
-/* Writes an overlay's blocks into its base and empties it. Repeatable when interrupted. */
-int overlay_commit(const char *path, char *why, size_t why_size);
+/* Writes an overlay's blocks into its base and empties it. Repeatable when interrupted; the overlay
+ * is emptied only after everything is stable in the base. -ESTALE when something else has changed
+ * the base since the overlay was made, unless forced. */
+int overlay_commit(const char *path, bool force, char *why, size_t why_size);
 /* Empties it. */
 int overlay_discard(const char *path, char *why, size_t why_size);
 

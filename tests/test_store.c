@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -246,7 +248,7 @@ START_TEST(overlay_commit_and_discard)
     ck_assert_str_eq(info.base, base);
     ck_assert_uint_eq(info.blocks, 2);
     ck_assert_uint_eq(info.size, SIZE);
-    ck_assert_int_eq(overlay_commit(over, why, sizeof(why)), 0);
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), 0);
     s = must_open(base, false, over); /* empty, and usable with the changed base */
     ck_assert_int_eq(byte_at(s, 4097), 'e');
     ck_assert_int_eq(byte_at(s, SIZE - 1), '!');
@@ -257,7 +259,7 @@ START_TEST(overlay_commit_and_discard)
     ck_assert_uint_eq(info.blocks, 0);
     s = must_open(base, true, NULL);
     ck_assert_int_eq(byte_at(s, 4097), 'e');
-    ck_assert_int_eq(overlay_commit(over, why, sizeof(why)), -EAGAIN); /* in use */
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), -EAGAIN); /* in use */
     store_close(s);
 }
 END_TEST
@@ -286,6 +288,133 @@ START_TEST(overlay_killed)
     c = byte_at(s, 65536);
     ck_assert(c == 'u' || c == 65536 / 512);
     store_close(s);
+}
+END_TEST
+
+/* --- commits that are cut off --- */
+
+/* An overlay with marks all over the disk. */
+static void make_marks(void)
+{
+    struct store *s = must_open(base, false, over);
+
+    for (uint64_t at = 0; at < SIZE; at += 16384)
+        ck_assert_int_eq(store_write(s, at, "mark", 4), 0);
+    ck_assert_int_eq(store_close(s), 0);
+}
+
+static unsigned marks(const char *overlay)
+{
+    struct store *s = must_open(base, overlay == NULL, overlay);
+    char word[4];
+    unsigned n = 0;
+
+    for (uint64_t at = 0; at < SIZE; at += 16384) {
+        ck_assert_int_eq(store_read(s, at, word, 4), 0);
+        n += memcmp(word, "mark", 4) == 0;
+        ck_assert_int_eq(byte_at(s, at + 4), at / 512 % 251); /* the rest is as it was */
+    }
+    store_close(s);
+    return n;
+}
+
+#define MARKS ((SIZE + 16383) / 16384)
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit l = {bytes, RLIM_INFINITY};
+
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+/* The process is killed at the first write beyond the limit: in the base, then where the overlay
+ * gets its size back. */
+START_TEST(commit_killed)
+{
+    static const rlim_t limits[] = {16384, SIZE / 2, 3 * SIZE / 2};
+    int status;
+    pid_t child;
+
+    make_marks();
+    for (unsigned i = 0; i < 3; i++) {
+        child = fork();
+        if (child == 0) {
+            struct rlimit none = {0, 0};
+            setrlimit(RLIMIT_CORE, &none);
+            signal(SIGXFSZ, SIG_DFL);
+            limit_files(limits[i]);
+            overlay_commit(over, false, why, sizeof(why));
+            _exit(0);
+        }
+        waitpid(child, &status, 0);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+        ck_assert_uint_eq(marks(over), MARKS);
+        ck_assert_uint_eq(marks(NULL) == MARKS, i == 2);
+    }
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), 0);
+    ck_assert_uint_eq(marks(NULL), MARKS);
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)),
+                     0); /* its time is right again */
+}
+END_TEST
+
+/* The host has no room for the base's blocks: nothing is lost, and it can be done again. */
+START_TEST(commit_without_room)
+{
+    struct overlay_info info;
+
+    signal(SIGXFSZ, SIG_IGN);
+    make_marks();
+    limit_files(SIZE / 2);
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), -EFBIG);
+    ck_assert_ptr_nonnull(strstr(why, base));
+    ck_assert_ptr_nonnull(strstr(why, "commit it again"));
+    limit_files(RLIM_INFINITY);
+    ck_assert_int_eq(overlay_info(over, &info, why, sizeof(why)), 0);
+    ck_assert_uint_eq(info.blocks, MARKS);
+    ck_assert_uint_eq(marks(over), MARKS);
+    ck_assert_uint_lt(marks(NULL), MARKS);
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), 0);
+    ck_assert_uint_eq(marks(NULL), MARKS);
+}
+END_TEST
+
+/* Somebody has written to the base: what the overlay has may not fit it any more. */
+START_TEST(commit_over_changed_base)
+{
+    struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+
+    make_marks();
+    ck_assert_int_eq(utimensat(AT_FDCWD, base, times, 0), 0);
+    ck_assert_int_eq(overlay_commit(over, false, why, sizeof(why)), -ESTALE);
+    ck_assert_ptr_nonnull(strstr(why, "force-commit"));
+    ck_assert_uint_eq(marks(NULL), 0);
+    ck_assert_uint_eq(marks(over), MARKS);
+    ck_assert_int_eq(overlay_commit(over, true, why, sizeof(why)), 0);
+    ck_assert_uint_eq(marks(NULL), MARKS);
+    make_marks(); /* another size is never right */
+    ck_assert_int_eq(truncate(base, SIZE - 512), 0);
+    ck_assert_int_eq(overlay_commit(over, true, why, sizeof(why)), -EINVAL);
+}
+END_TEST
+
+/* An overlay on a full host: the write fails, what was there stays. */
+START_TEST(overlay_without_room)
+{
+    struct store *s;
+
+    signal(SIGXFSZ, SIG_IGN);
+    make_marks();
+    limit_files(0x100000 + SIZE / 2);
+    s = must_open(base, false, over);
+    ck_assert_int_eq(store_write(s, 4096, "new", 3), 0);
+    ck_assert_int_eq(store_write(s, SIZE - 4000, "new", 3), -EFBIG);
+    ck_assert_int_eq(store_flush(s), 0);
+    ck_assert_int_eq(byte_at(s, 4096), 'n');
+    ck_assert_int_eq(byte_at(s, SIZE - 4000), (SIZE - 4000) / 512 % 251);
+    ck_assert_int_eq(store_close(s), 0);
+    limit_files(RLIM_INFINITY);
+    ck_assert_uint_eq(marks(over), MARKS);
 }
 END_TEST
 
@@ -420,6 +549,10 @@ static Suite *suite(void)
     tcase_add_test(t, overlay_keeps_base);
     tcase_add_test(t, overlay_commit_and_discard);
     tcase_add_test(t, overlay_killed);
+    tcase_add_test(t, commit_killed);
+    tcase_add_test(t, commit_without_room);
+    tcase_add_test(t, commit_over_changed_base);
+    tcase_add_test(t, overlay_without_room);
     tcase_add_test(t, overlay_damaged);
     tcase_add_loop_test(t, pool, 0, 2);
     tcase_add_test(t, pool_without_threads);
