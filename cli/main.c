@@ -34,7 +34,8 @@ static const struct command commands[] = {
      "Looks at the processor, memory, limits and packages, and says in plain sentences what\n"
      "stands in the way. Exit status: 0 nothing, 1 something.\n",
      NULL},
-    {"overlay", cmd_overlay, "info|commit|force-commit|discard FILE", "look after an overlay file of a disk",
+    {"overlay", cmd_overlay, "info|commit|force-commit|discard FILE",
+     "look after an overlay file of a disk",
      "info says what it is made over and how much it holds, commit writes it into its base and\n"
      "empties it, discard empties it. No machine may be using it.\n"
      "Exit status: 0 done, 2 bad usage or input.\n",
