@@ -63,15 +63,6 @@ static void put_bios(struct smbios *s)
     end(s);
 }
 
-/* The UUID's first three fields are little-endian here. */
-static void put_uuid(struct blob *b, const uint8_t u[16])
-{
-    const uint8_t le[8] = {u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6]};
-
-    blob_bytes(b, le, 8);
-    blob_bytes(b, u + 8, 8);
-}
-
 static void put_system(struct smbios *s, struct firmware *fw)
 {
     begin(s, 1, 0x19);
@@ -79,8 +70,8 @@ static void put_system(struct smbios *s, struct firmware *fw)
     string(s, "server Integrity Virtual Machine");
     blob_u8(s->b, 0); /* no version */
     string(s, fw->serial);
-    put_uuid(s->b, fw->cfg.uuid);
-    blob_u8(s->b, 6); /* woken by the power switch */
+    blob_bytes(s->b, fw->cfg.uuid, 16); /* in order; little-endian fields came with 2.6 */
+    blob_u8(s->b, 6);                   /* woken by the power switch */
     end(s);
 }
 

@@ -5,7 +5,7 @@ dump="${KITTSON_BUILD:-build}/bin/test_efi"
 [ -x "$dump" ] || { echo "skipped: $dump is not built"; exit 77; }
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-"$dump" --dump-acpi "$dir" || exit 1
+"$dump" --dump "$dir" || exit 1
 cd "$dir" || exit 1
 status=0
 for t in XSDT FACP APIC SPCR FACS DSDT; do

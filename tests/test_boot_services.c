@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include "drive.h"
+#include "fpswa.h"
 #include "fs_fat.h"
 #include "le.h"
 
@@ -375,6 +376,38 @@ START_TEST(protocols)
     ck_assert_uint_eq(SERVICE(UNINSTALL, h, guid, 0xabc), EFI_NOT_FOUND);
     ck_assert_uint_eq(SERVICE(UNINSTALL, h, guid, 0xfff), EFI_SUCCESS);
     ck_assert_uint_eq(SERVICE(HANDLE_PROTOCOL, h, guid, DATA + 8), EFI_INVALID_PARAMETER);
+}
+END_TEST
+
+/* As a loader finds it and hands it to a system: through the handle database, by descriptor. The
+ * quotient's operands are those of test_fpswa. */
+START_TEST(fpswa_protocol)
+{
+    static const uint8_t rcpa[16] = {0x0f, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0x01, 0x22, 0x18, 0x01};
+    uint64_t guid = DATA + 0x100, state = DATA + 0x200, saved = DATA + 0x300, at = DATA + 0x400;
+    uint64_t interface, args[8] = {1};
+
+    mem_dma_write(m, guid, guid_fpswa, 16);
+    ck_assert_uint_eq(SERVICE(LOCATE_PROTOCOL, guid, 0, DATA), EFI_SUCCESS);
+    interface = get64(DATA);
+    ck_assert_uint_eq((uint32_t)get64(interface), 0x10012); /* revision 1.18 */
+    for (unsigned i = 1; i < 7; i++)
+        args[i] = at + 16 * i;
+    args[7] = state;
+    mem_dma_write(m, args[1], rcpa, 16);
+    put64(args[2], 0);
+    put64(args[3], 0x9804c0270033f);
+    put64(args[4], 2ull << ISR_EI_SHIFT | FPX_SWA);
+    put64(args[5], ~0ull);
+    put64(args[6], 1ull << 63 | 3ull << 25);
+    put64(state, 0xfc0); /* f6 to f11 are saved */
+    put64(state + 24, saved);
+    c->fr[35] = (struct fpreg){FP_INT_BIT, 5, 0};
+    c->fr[4] = (struct fpreg){3ull << 62, 2, 0};
+    ck_assert_uint_eq(call_args(get64(interface + 8), args, 8), FPSWA_DONE);
+    ck_assert_uint_eq(get64(saved + 2 * 16), 0xaaaaaaaaaaaaaaabull);
+    args[1] = 0x3fffffffffff0ull; /* nothing there */
+    ck_assert_uint_eq(call_args(get64(interface + 8), args, 8), FPSWA_ERROR);
 }
 END_TEST
 
@@ -761,6 +794,7 @@ static Suite *suite(void)
     tcase_add_test(t, timer_interrupts_a_program);
     tcase_add_test(t, waiting);
     tcase_add_test(t, protocols);
+    tcase_add_test(t, fpswa_protocol);
     tcase_add_test(t, opening);
     tcase_add_test(t, several_at_once);
     tcase_add_test(t, registered_notification);

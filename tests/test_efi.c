@@ -1,5 +1,5 @@
 /* efi/: the memory map's rules, the tables' checksums and links, and calls into PAL, SAL and the
- * runtime services. With --dump-acpi DIR it writes the ACPI tables as files instead. */
+ * runtime services. With --dump DIR it writes the ACPI and SMBIOS tables as files instead. */
 #include "efi_machine.h"
 
 #include <errno.h>
@@ -275,6 +275,106 @@ START_TEST(smbios_entry)
     ck_assert_uint_eq(byte_sum(at, 31), 0);
     ck_assert_uint_eq(byte_sum(at + 16, 15), 0);
     ck_assert_uint_eq(get(at + 16 + 12, 2), 1 + 1 + 1 + 16 + 1 + 1);
+    teardown();
+}
+END_TEST
+
+/* --- SMBIOS, read as dmidecode does: structure after structure, strings behind each --- */
+
+struct structure {
+    unsigned type, length;
+    const uint8_t *bytes;
+    const char *strings[8];
+    unsigned count;
+};
+
+/* Takes the structure at p apart; where the next one is. */
+static const uint8_t *take_structure(const uint8_t *p, const uint8_t *end, struct structure *s)
+{
+    *s = (struct structure){.type = p[0], .length = p[1], .bytes = p};
+    ck_assert_uint_ge(s->length, 4);
+    ck_assert_uint_gt((size_t)(end - p), s->length + 1u);
+    p += s->length;
+    while (*p) {
+        ck_assert_uint_lt(s->count, 8);
+        ck_assert_ptr_nonnull(memchr(p, 0, (size_t)(end - p)));
+        s->strings[s->count++] = (const char *)p;
+        p += strlen((const char *)p) + 1;
+    }
+    p += s->count ? 1 : 2; /* without strings there are two zeros */
+    ck_assert(p <= end);
+    return p;
+}
+
+/* The string that a byte of the structure names; "" for none. */
+static const char *text_at(const struct structure *s, unsigned offset)
+{
+    unsigned n = s->bytes[offset];
+
+    ck_assert_uint_le(n, s->count);
+    return n ? s->strings[n - 1] : "";
+}
+
+static void check_structure(const struct structure *s, unsigned cpus[static 1])
+{
+    uint8_t uuid[16];
+
+    for (unsigned i = 0; i < 16; i++)
+        uuid[i] = (uint8_t)(0x10 + i);
+    switch (s->type) {
+    case 1: /* system: hpvm platform's model name, serial number and UUID */
+        ck_assert_str_eq(text_at(s, 4), "hp");
+        ck_assert_str_eq(text_at(s, 5), "server Integrity Virtual Machine");
+        ck_assert_str_eq(text_at(s, 7), "VM00530001");
+        ck_assert_mem_eq(s->bytes + 8, uuid, 16);
+        break;
+    case 3:
+        ck_assert_str_eq(text_at(s, 7), "VM00530001");
+        break;
+    case 4:
+        ck_assert_uint_eq(s->bytes[6], 0x82); /* Itanium */
+        ck_assert_uint_eq(s->bytes[0x18] & 0x47, 0x41);
+        (*cpus)++;
+        break;
+    default:
+        break;
+    }
+}
+
+START_TEST(smbios_structures)
+{
+    static const unsigned once[] = {0, 1, 3, 16, 127};
+    struct firmware_config cfg = {
+        .cpus = 3, .model = CPU_MONTECITO, .memory = GB, .serial = "VM00530001"};
+    unsigned seen[256] = {0}, handles = 0, cpus = 0, largest = 0;
+    const uint8_t *p, *end;
+    int err;
+
+    for (unsigned i = 0; i < 16; i++)
+        cfg.uuid[i] = (uint8_t)(0x10 + i);
+    m = efi_test_mem(GB);
+    fw = firmware_new(m, &cfg, &err);
+    ck_assert_ptr_nonnull(fw);
+    uint64_t at = config_table(guid_smbios), len = get(at + 16 + 6, 2);
+    p = mem_ram(m, get(at + 16 + 8, 4), len);
+    ck_assert_ptr_nonnull(p);
+    for (end = p + len; p < end;) {
+        const uint8_t *start = p;
+        struct structure s;
+
+        p = take_structure(p, end, &s);
+        ck_assert_uint_eq(s.bytes[2] | s.bytes[3] << 8, 0x100 + handles++);
+        seen[s.type]++;
+        check_structure(&s, &cpus);
+        if ((unsigned)(p - start) > largest)
+            largest = (unsigned)(p - start);
+        ck_assert(s.type != 127 || p == end);
+    }
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_eq(seen[once[i]], 1);
+    ck_assert_uint_eq(cpus, 3);
+    ck_assert_uint_eq(get(at + 16 + 12, 2), handles);
+    ck_assert_uint_eq(get(at + 8, 2), largest);
     teardown();
 }
 END_TEST
@@ -615,6 +715,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, acpi_tables, 1, 17);
     tcase_add_test(t, sal_table);
     tcase_add_test(t, smbios_entry);
+    tcase_add_test(t, smbios_structures);
     tcase_add_test(t, bad_configurations);
     suite_add_tcase(s, t);
     t = tcase_create("calls");
@@ -648,10 +749,29 @@ static void dump(const char *name, uint64_t pa, uint64_t len)
     }
 }
 
+/* As dmidecode reads it: the entry point, and at 32 the table, with an address that says so. */
+static void dump_smbios(void)
+{
+    uint64_t at = config_table(guid_smbios), len = get(at + 16 + 6, 2);
+    static uint8_t image[65536];
+    uint8_t sum = 0;
+
+    ck_assert_int_eq(mem_dma_read(m, get(at + 16 + 8, 4), image + 32, len), 0);
+    ck_assert_int_eq(mem_dma_read(m, at, image, 31), 0);
+    memcpy(image + 16 + 8, "\x20\0\0", 4);
+    image[16 + 5] = 0;
+    for (unsigned i = 16; i < 31; i++)
+        sum = (uint8_t)(sum + image[i]);
+    image[16 + 5] = (uint8_t)-sum; /* the whole entry point's sum does not change */
+    ck_assert_int_eq(mem_dma_write(m, 0x1000, image, 32 + len), 0);
+    dump("SMBIOS", 0x1000, 32 + len);
+}
+
 START_TEST(dump_tables)
 {
     setup_with(GB, 4);
     walk_acpi(dump);
+    dump_smbios();
     teardown();
 }
 END_TEST
@@ -668,7 +788,7 @@ static Suite *dump_suite(void)
 
 int main(int argc, char **argv)
 {
-    bool dumping = argc == 3 && !strcmp(argv[1], "--dump-acpi");
+    bool dumping = argc == 3 && !strcmp(argv[1], "--dump");
     SRunner *sr;
     int failed;
 
