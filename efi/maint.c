@@ -57,6 +57,13 @@ void maint_close(struct maint *m)
     maint_redraw(m);
 }
 
+void maint_home(struct maint *m)
+{
+    m->depth = 1;
+    m->menu.selected = m->selected[0];
+    maint_redraw(m);
+}
+
 void maint_say(struct maint *m, const char *fmt, ...)
 {
     va_list ap;
@@ -117,7 +124,7 @@ void maint_ask(struct maint *m, const char *prompt, unsigned max, maint_answer *
 
 void maint_ask_again(struct maint *m, maint_answer *answer)
 {
-    m->row = m->input.row;
+    m->row -= 2;
     maint_ask(m, m->prompt, m->input.max, answer);
 }
 

@@ -76,6 +76,8 @@ struct maint {
 void maint_open(struct maint *m, const struct screen *s);
 /* Back by one screen, or out of the maintenance manager. */
 void maint_close(struct maint *m);
+/* Back to the main menu. */
+void maint_home(struct maint *m);
 /* As maint_close(), after asking whether changes are to be saved. */
 void maint_leave(struct maint *m);
 void maint_redraw(struct maint *m);

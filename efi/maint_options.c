@@ -289,7 +289,8 @@ static void save_answer(struct maint *m, const char *text)
     }
     if (c == 'Y')
         maint_say_status(m, append(m), "The boot option is saved to NVRAM.");
-    give_up(m);
+    g_clear_pointer(&m->chosen, bootopt_free);
+    maint_home(m);
 }
 
 static void ask_save(struct maint *m)

@@ -5,14 +5,15 @@
 #include <stdio.h>
 #include "keys.h"
 
-#define FIRST_ROW 4
-#define LIST_ROWS 14
-#define WIDTH     79 /* the last column stays free: writing it moves the cursor */
-#define INDENT    4
-#define ITEM      74 /* columns of an item's text */
-#define NORMAL    0x07
-#define REVERSED  0x70
-#define REDRAW    ('L' & 31)
+#define FIRST_ROW   4
+#define LIST_ROWS   14
+#define WIDTH       79 /* the last column stays free: writing it moves the cursor */
+#define INDENT      4
+#define ITEM        74 /* columns of an item's text */
+#define SHORT_INPUT 20 /* columns that must be left behind a prompt */
+#define NORMAL      0x07
+#define REVERSED    0x70
+#define REDRAW      ('L' & 31)
 
 static struct menu_item *item(const struct menu *m, unsigned n)
 {
@@ -241,9 +242,13 @@ void input_begin(struct boot *b, struct menu_input *in, unsigned row, const char
     in->length = 0;
     in->text[0] = '\0';
     in->max = MIN(max, MENU_INPUT_MAX);
-    in->column = (unsigned)MIN(strlen(prompt) + 1, WIDTH - 8);
+    in->column = (unsigned)strlen(prompt) + 1;
     in->row = row;
-    console_cursor(b, in->column, row);
+    if (in->column + MIN(in->max, SHORT_INPUT) >= WIDTH) {
+        in->column = 0;
+        in->row++;
+    }
+    console_cursor(b, in->column, in->row);
 }
 
 /* The end of a text that is longer than the row. */

@@ -52,7 +52,8 @@ struct menu_input {
 
 enum input_event { INPUT_MORE, INPUT_DONE, INPUT_CANCEL };
 
-/* Shows the prompt in a row and takes at most max characters behind it. */
+/* Shows the prompt in a row and takes at most max characters behind it, or in the next row when
+ * there is little room. */
 void input_begin(struct boot *b, struct menu_input *in, unsigned row, const char *prompt,
                  unsigned max);
 enum input_event input_key(struct boot *b, struct menu_input *in, const struct key *key);

@@ -3,6 +3,7 @@
 Knows what the firmware sends: cursor movement, clearing, attributes. Lines beyond the last scroll.
 """
 import re
+import time
 
 CSI = re.compile(r"\x1b\[([0-9;?]*)([@-~])")
 PART = re.compile(r"\x1b(\[[0-9;?]*)?$")
@@ -103,3 +104,69 @@ class Screen:
             if any(self.reversed[r]):
                 return "".join(c for c, on in zip(self.cells[r], self.reversed[r]) if on).strip()
         return None
+
+
+UP, DOWN, END, ESCAPE, ENTER = "\x1b[A", "\x1b[B", "\x1b[F", "\x1b", "\r"
+
+
+class Menus:
+    """What a user of the firmware's menus sees and does; g is a guest.Guest."""
+
+    def __init__(self, g, rows=25):
+        self.g, self.screen, self.fed = g, Screen(rows=rows), 0
+
+    def update(self):
+        self.screen.feed(self.g.text[self.fed:])
+        self.fed = len(self.g.text)
+
+    def wait(self, condition, what, seconds=60):
+        """Until the condition holds for the screen; returns its value."""
+        end = time.monotonic() + seconds
+        while True:
+            self.update()
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end or not self.g.pump(max(0, end - time.monotonic())):
+                self.g.fail("%s; the screen is\n%s\nselected: %s\n" %
+                            (what, self.screen.text(), self.screen.selected()))
+
+    def see(self, pattern, seconds=60):
+        return self.wait(lambda: re.search(pattern, self.screen.text()),
+                         "no %r on the screen" % pattern, seconds)
+
+    def gone(self, pattern, seconds=60):
+        self.wait(lambda: not re.search(pattern, self.screen.text()),
+                  "still %r on the screen" % pattern, seconds)
+
+    def send(self, keys):
+        self.g.send(keys)
+
+    def selected_row(self):
+        for r in range(self.screen.rows):
+            if any(self.screen.reversed[r]):
+                return r
+        return None
+
+    def rows_with(self, text):
+        return [r for r in range(4, self.screen.rows)
+                if self.screen.line(r).strip().startswith(text)]
+
+    def select(self, text, up=UP, down=DOWN):
+        """Moves the selection, key by key, to the item that begins with the text."""
+        self.wait(lambda: self.rows_with(text) and self.selected_row() is not None,
+                  "no item %r" % text)
+        while True:
+            there, at = self.rows_with(text)[0], self.selected_row()
+            if there == at:
+                return
+            self.send(down if there > at else up)
+            self.wait(lambda: self.selected_row() not in (None, at), "the selection does not move")
+
+    def choose(self, text, **keys):
+        self.select(text, **keys)
+        self.send(ENTER)
+
+    def answer(self, prompt, text):
+        self.see(re.escape(prompt))
+        self.send(text + ENTER)
