@@ -46,7 +46,8 @@ static const struct opt run_options[] = {
     {OPT_KERNEL, "kernel", 0, "FILE", "Linux/ia64 kernel: ELF, or gzip of it", NULL},
     {OPT_INITRD, "initrd", 0, "FILE", "initial RAM disk", NULL},
     {OPT_APPEND, "append", 0, "TEXT", "kernel command line", NULL},
-    {OPT_DISK, "disk", 0, "FILE", "a disk: FILE[,ro][,overlay=FILE2], at the next target", NULL},
+    {OPT_DISK, "disk", 0, "FILE",
+     "a disk: FILE[,ro][,overlay=FILE2][,at=BUS:SLOT:TARGET], at the next target", NULL},
     {OPT_CDROM, "cdrom", 0, "FILE", "a disc, or a directory of discs: a drive, empty", NULL},
     {OPT_NET, "net", 0, "KIND",
      "a network adapter: none (default), user[,hostfwd=tcp:ADDR:PORT-:PORT]...[,tftp=DIR]"
@@ -71,11 +72,14 @@ static const struct opt run_options[] = {
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
 
-#define MAX_DRIVES 15 /* targets of the first adapter */
+#define TARGETS   15 /* of an adapter */
+#define BUSES     7  /* with slots for adapters */
+#define BUS_SLOTS 8
 
 struct run_args {
     struct machine_config machine;
-    struct machine_drive drives[MAX_DRIVES];
+    struct machine_drive drives[MACHINE_MAX_DRIVES];
+    unsigned next_target; /* of the first adapter */
     struct net_args net;
     bool stats;
 };
@@ -186,7 +190,27 @@ static int set_text(const char **field, const char *option, const char *value, c
     return 0;
 }
 
-/* Drives are targets 0, 1, 2 and so on of the adapter at bus 0, slot 0. */
+/* Drives without an address are targets 0, 1, 2 and so on of the adapter at bus 0, slot 0. */
+static int next_target(struct run_args *a, struct machine_drive *d, const char *option, char *why,
+                       size_t size)
+{
+    if (a->next_target == TARGETS)
+        return bad(why, size, option, d->path, "there is room for 15 drives on one adapter");
+    d->target = a->next_target++;
+    return 0;
+}
+
+static int set_address(struct machine_drive *d, const char *value, char *why, size_t size)
+{
+    int end = 0;
+    if (value[0] >= '0' && value[0] <= '9' &&
+        sscanf(value, "%2u:%2u:%2u%n", &d->bus, &d->slot, &d->target, &end) == 3 &&
+        value[end] == '\0' && d->bus < BUSES && d->slot < BUS_SLOTS && d->target < TARGETS)
+        return 0;
+    return bad(why, size, "--disk at", value,
+               "give BUS:SLOT:TARGET, buses 0 to 6, slots 0 to 7, targets 0 to 14");
+}
+
 static struct machine_drive *next_drive(struct run_args *a, const char *option, const char *value,
                                         char *why, size_t size)
 {
@@ -195,23 +219,25 @@ static struct machine_drive *next_drive(struct run_args *a, const char *option, 
         bad(why, size, option, value, "give the name of a file");
         return NULL;
     }
-    if (n == MAX_DRIVES) {
-        bad(why, size, option, value, "there is room for 15 drives");
+    if (n == MACHINE_MAX_DRIVES) {
+        bad(why, size, option, value, "there is room for 64 drives");
         return NULL;
     }
     a->machine.drives = a->drives;
     a->machine.drive_count++;
-    a->drives[n] = (struct machine_drive){.target = n, .path = value};
+    a->drives[n] = (struct machine_drive){.path = value};
     return &a->drives[n];
 }
 
-/* FILE[,ro][,overlay=FILE2]. Commas end names; the value is cut up in place: it is argv's. */
+/* FILE[,ro][,overlay=FILE2][,at=BUS:SLOT:TARGET]. Commas end names; the value is cut up in place:
+ * it is argv's. */
 static int set_disk(struct run_args *a, const char *value, char *why, size_t size)
 {
     struct machine_drive *d = next_drive(a, "--disk", value, why, size);
     if (d == NULL)
         return -EINVAL;
     char *rest = strchr(value, ',');
+    bool placed = false;
     while (rest != NULL) {
         char *word = rest + 1;
         *rest = '\0';
@@ -222,10 +248,15 @@ static int set_disk(struct run_args *a, const char *value, char *why, size_t siz
             d->read_only = true;
         else if (strncmp(word, "overlay=", 8) == 0 && word[8] != '\0')
             d->overlay = word + 8;
+        else if (strncmp(word, "at=", 3) == 0 && set_address(d, word + 3, why, size) == 0)
+            placed = true;
+        else if (strncmp(word, "at=", 3) == 0)
+            return -EINVAL;
         else
-            return bad(why, size, "--disk", word, "give FILE[,ro][,overlay=FILE2]");
+            return bad(why, size, "--disk", word,
+                       "give FILE[,ro][,overlay=FILE2][,at=BUS:SLOT:TARGET]");
     }
-    return 0;
+    return placed ? 0 : next_target(a, d, "--disk", why, size);
 }
 
 static int set_cdrom(struct run_args *a, const char *value, char *why, size_t size)
@@ -234,7 +265,7 @@ static int set_cdrom(struct run_args *a, const char *value, char *why, size_t si
     if (d == NULL)
         return -EINVAL;
     d->dvd = true;
-    return 0;
+    return next_target(a, d, "--cdrom", why, size);
 }
 
 static int set_log(const char *value, char *why, size_t size)

@@ -1,6 +1,8 @@
-"""kill -9 at 20 random moments while the guest writes and syncs: after each restart every record
-that the guest reported as written is there. Once with the host's page cache surviving, once
-as if the host had lost its power: writes without a later fdatasync are dropped; once on an overlay."""
+"""kill -9 at random moments while the guest writes and syncs: after each restart every record that
+the guest reported as written is there. Once with the host's page cache surviving, once as if the host
+had lost its power: writes without a later fdatasync are dropped; once on an overlay.
+
+usage: e2e_disk_kill.py [ROUNDS [SEED]], 5 kills each without; the soak run makes 20."""
 import os
 import random
 import re
@@ -13,8 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
 
 KERNEL, DISK_GZ = guest.need("guests/vmlinux.gz", "guests/disk.img.gz")
-ROUNDS = 20
-SEED = 1030
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1030
 # Each record is a file of its own number, reported when it and its directory are on the disk.
 WRITER = ("mkdir -p /k; while :; do echo rec $i > /k/$i; sync; echo 'DO''NE' $i; "
           "i=$((i+1)); done\n")

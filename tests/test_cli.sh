@@ -98,6 +98,10 @@ refused 'argument vmlinux' run vmlinux
 refused '--initrd' run --initrd "$tmp/x"
 refused '--disk (empty)' run --disk ''
 refused '--disk sparse' run --disk x,sparse
+for at in '' 0 0:0 7:0:0 0:8:0 0:0:15 0:0:1x -1:0:0 1:2:3:4; do
+    refused '--disk at.*give BUS:SLOT:TARGET' run --disk "x,at=$at"
+done
+refused 'drive 0,0,1: there is one already' run --disk "$demo,ro,at=0:0:1" --disk "$demo,ro,at=0:0:1"
 refused '--disk /nonexistent/x: cannot be opened' run --disk /nonexistent/x
 refused 'exclude each other' run --disk "$demo,ro,overlay=$tmp/o"
 refused "not an overlay file" run --disk "$demo,overlay=$0"
