@@ -13,14 +13,14 @@ static const struct {
 } commands[] = {
     {"hpvmcreate", vmp_create}, {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
     {"hpvmremove", vmp_remove}, {"hpvmstart", vmp_start},   {"hpvmstop", vmp_stop},
-    {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
+    {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},     {"hpvmconsole", vmp_console},
 };
 static const char *running = "hpvm";
 
 vmp_command *vmp_find(const char *program)
 {
     const char *slash = strrchr(program, '/');
-    const char *base = slash != NULL ? slash + 1 : program;
+    const char *base = slash != NULL ? slash + 1 : program + (program[0] == '-'); /* login shell */
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
         if (strcmp(commands[i].name, base) == 0) {
             running = commands[i].name;
