@@ -36,12 +36,12 @@ struct console {
     struct mp *menus; /* of a guest that is off, or NULL */
     struct off_guest off;
     unsigned failures; /* of menus, seen so far */
-    bool line_begun;   /* what was typed to menus has not ended in Enter */
     int server;        /* the guest's process, -1: none */
     bool welcome;      /* it has let us in */
     struct app_frames frames;
     GByteArray *out; /* to server */
 
+    char last; /* shown */
     bool ended;
     bool command_failed; /* counts when nobody sees it: with -c */
     int status;
@@ -57,6 +57,8 @@ static void end(struct console *c, int status)
 static void show(struct console *c, const void *bytes, size_t count)
 {
     const char *p = bytes;
+    if (count > 0)
+        c->last = p[count - 1];
     while (count > 0 && !c->ended) {
         ssize_t n = write(STDOUT_FILENO, p, count);
         struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -96,7 +98,6 @@ static void end_menus(struct console *c)
 {
     mp_free(c->menus);
     c->menus = c->off.menus = NULL;
-    c->line_begun = false;
 }
 
 /* Nobody waits for the answer: a guest whose process is not there is off. */
@@ -257,8 +258,7 @@ static void run(struct console *c, const char *command)
 static void find_server(struct console *c)
 {
     bool console = c->menus != NULL && mp_in_console(c->menus);
-    if (c->menus != NULL && !mp_waiting(c->menus) && !mp_asking(c->menus) &&
-        mp_output(c->menus)->len == 0)
+    if (c->menus != NULL && !mp_waiting(c->menus) && !mp_asking(c->menus) && !mp_typing(c->menus))
         connect_server(c, console ? MP_START_CONSOLE : MP_START_SILENT);
 }
 
@@ -305,14 +305,12 @@ static void read_keys(struct console *c)
         end_of_input(c);
         return;
     }
-    if (!c->line_begun)
-        find_server(c);
+    find_server(c);
     if (c->menus == NULL) {
         send_frame(c, APP_DATA, keys, (size_t)n);
         return;
     }
     mp_input(c->menus, keys, (size_t)n);
-    c->line_begun = !mp_in_console(c->menus) && keys[n - 1] != '\r' && keys[n - 1] != '\n';
 }
 
 static void show_menus(struct console *c)
@@ -485,6 +483,9 @@ static void start(struct console *c)
         show_menus(c);
     loop(c);
     terminal_restore();
+    c->ended = false;
+    if (!c->quiet && c->last != '\n' && c->last != '\0')
+        show(c, "\n", 1);
 }
 
 static int select_and_run(struct console *c, const struct vmp_options *o, int argc, char **argv)

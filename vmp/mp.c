@@ -57,6 +57,11 @@ bool mp_waiting(const struct mp *m)
     return m->waiting;
 }
 
+bool mp_typing(const struct mp *m)
+{
+    return !m->console && m->length > 0;
+}
+
 bool mp_asking(const struct mp *m)
 {
     return m->answer != NULL;

@@ -119,6 +119,7 @@ GString *mp_output(struct mp *m);
 bool mp_finished(const struct mp *m); /* the viewer has left */
 bool mp_in_console(const struct mp *m);
 bool mp_waiting(const struct mp *m);      /* for mp_done */
+bool mp_typing(const struct mp *m);       /* part of a line has been typed */
 bool mp_asking(const struct mp *m);       /* a dialogue waits for an answer */
 unsigned mp_failures(const struct mp *m); /* commands that failed so far */
 
