@@ -19,8 +19,8 @@
 #include "text.h"
 
 #define VIEWERS_MAX   64
-#define PRIOR_SIZE    16384        /* output a new viewer sees */
-#define QUEUE_MAX     (256 * 1024) /* waiting for a viewer: more, and it is dropped */
+#define PRIOR_SIZE    16384     /* output a new viewer sees */
+#define QUEUE_MAX     (4 << 20) /* waiting for a viewer: more, and it is dropped; a log fits */
 #define HELLO_SECONDS 10
 #define TYPED_MAX     4096 /* waiting for the guest */
 
@@ -34,9 +34,9 @@ struct viewer {
     struct mp *mp; /* NULL until the hello */
     char who[64];
     enum console_right right;
-    uint64_t since; /* order of entering the console, 0: not in it */
+    uint64_t since;    /* order of entering the console, 0: not in it */
+    unsigned failures; /* of commands, reported so far */
     bool in_command, gone, closing;
-    unsigned failures; /* before the command */
 };
 
 struct consoles {
@@ -391,6 +391,22 @@ static int act_media(struct viewer *v, const struct mp_request *r, char *why, si
     return -EINPROGRESS;
 }
 
+/* To everybody else who is connected. */
+static void say(struct viewer *from, const char *words)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s", from->who, words);
+    GHashTableIter i;
+    gpointer value;
+    g_hash_table_iter_init(&i, from->all->viewers);
+    while (g_hash_table_iter_next(&i, NULL, &value)) {
+        struct viewer *v = value;
+        if (v == from || v->mp == NULL || v->gone || v->closing)
+            continue;
+        mp_notice(v->mp, text);
+        flush(v);
+    }
+}
+
 static int op_act(void *opaque, const struct mp_request *r, char *why, size_t size)
 {
     struct viewer *v = opaque;
@@ -417,6 +433,7 @@ static int op_act(void *opaque, const struct mp_request *r, char *why, size_t si
         return act_media(v, r, why, size);
     case MP_SAY:
         app_note(a, "%s: %s", v->who, r->text);
+        say(v, r->text);
         return 0;
     }
     return -EINVAL;
@@ -439,8 +456,9 @@ static bool hello(struct viewer *v, const struct app_frame *f)
 {
     g_autofree char *text = g_strndup((const char *)f->data, f->length);
     g_auto(GStrv) word = g_strsplit(text, " ", 0);
-    uint64_t attention;
-    if (g_strv_length(word) != 5 || text_parse_number(word[1], 0, 255, &attention) != 0)
+    uint64_t attention, how;
+    if (g_strv_length(word) != 6 || text_parse_number(word[1], 0, 255, &attention) != 0 ||
+        text_parse_number(word[5], MP_START_MENU, MP_START_CONSOLE, &how) != 0)
         return false;
     if (strcmp(word[0], KITTSON_VERSION) != 0) {
         say_goodbye(v, "error The command and the software the guest runs on are at different "
@@ -463,7 +481,7 @@ static bool hello(struct viewer *v, const struct app_frame *f)
     g_autofree char *welcome = g_strdup_printf(
         "%s %s %s", KITTSON_VERSION, config.role == MP_ADMIN ? "admin" : "oper", v->all->app->name);
     put_text(v, APP_WELCOME, welcome);
-    mp_start(v->mp);
+    mp_start(v->mp, (enum mp_start)how);
     flush(v);
     return true;
 }
@@ -481,7 +499,6 @@ static bool take(struct viewer *v, const struct app_frame *f)
     } else {
         g_autofree char *line = g_strndup((const char *)f->data, f->length);
         v->in_command = true;
-        v->failures = mp_failures(v->mp);
         mp_command(v->mp, line);
     }
     flush(v);
@@ -606,8 +623,11 @@ void consoles_free(struct consoles *c)
     g_source_remove(c->source);
     g_hash_table_iter_init(&i, c->viewers);
     while (g_hash_table_iter_next(&i, NULL, &value))
-        if (((struct viewer *)value)->mp != NULL && !((struct viewer *)value)->gone)
-            say_goodbye(value, "off");
+        if (((struct viewer *)value)->mp != NULL && !((struct viewer *)value)->gone) {
+            struct viewer *v = value;
+            flush(v);
+            say_goodbye(v, mp_in_console(v->mp) ? "off console" : "off menu");
+        }
     g_hash_table_destroy(c->viewers);
     g_byte_array_unref(c->prior);
     g_free(c);

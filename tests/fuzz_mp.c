@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .quiet = flags & 128,
     };
     struct mp *s = mp_new(&c, &ops, &m);
-    mp_start(s);
+    mp_start(s, (enum mp_start)(size & 3));
     for (size_t i = 1; i < size && !mp_finished(s); i++)
         step(s, &m, data[i]);
     mp_free(s);

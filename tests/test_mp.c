@@ -199,16 +199,29 @@ static void same(const char *file)
 START_TEST(main_menu)
 {
     begin();
-    mp_start(session);
+    mp_start(session, MP_START_MENU);
     keys("zz\r");
     same("main-menu.txt");
     keys("\r");
     expect("\n[compass1] vMP> ");
-    config.login = true;
     mp_free(session);
     begin();
-    mp_start(session);
+    mp_start(session, MP_START_LOGIN);
     expect_part("\n   MP MAIN MENU\n\n         CO: Console\n");
+}
+END_TEST
+
+START_TEST(continued)
+{
+    begin();
+    mp_start(session, MP_START_SILENT);
+    mp_command(session, "");
+    expect("");
+    mp_free(session);
+    begin();
+    mp_start(session, MP_START_CONSOLE);
+    ck_assert(mp_in_console(session));
+    expect("Shell> ");
 }
 END_TEST
 
@@ -404,7 +417,7 @@ START_TEST(quiet)
 {
     config.quiet = true;
     begin();
-    mp_start(session);
+    mp_start(session, MP_START_MENU);
     mp_command(session, "cl");
     expect("EFI\033[2J\r\nShell> \n");
     mp_command(session, "rec -view");
@@ -542,6 +555,7 @@ int main(void)
     TCase *tc = tcase_create("mp");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, main_menu);
+    tcase_add_test(tc, continued);
     tcase_add_test(tc, menus);
     tcase_add_test(tc, menus_of_operators);
     tcase_add_test(tc, help);

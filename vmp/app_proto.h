@@ -21,16 +21,18 @@
  * Console. Frames of four bytes, type, 0 and a little-endian length of at most APP_FRAME_MAX, and
  * the data. Who sends anything else, or does not read what is sent, is dropped.
  *
- *   client  H  hello, first of all: "VERSION attention quiet crlf scripted", the attention
- *              character as a number (2 is Ctrl-B), the others 0 or 1, as in struct mp_config
- *           C  a vMP command (hpvmconsole -c), answered by R after its output
+ *   client  H  hello, first of all: "VERSION attention quiet crlf scripted start", the attention
+ *              character as a number (2 is Ctrl-B), the next 0 or 1, as in struct mp_config, start
+ *              from enum mp_start
+ *           C  a vMP command (hpvmconsole -c), answered by R after its output; an empty one does
+ *              nothing but be answered when all before it is done
  *           D  what was typed
  *           E  no more input; the server goes on sending
  *   server  W  welcome: "VERSION admin NAME" or "VERSION oper NAME"
  *           D  what is to be shown
- *           R  one byte: 0, or 1 when the command of C failed
- *           X  the end: "bye" (the user left), "off" (the guest and its process went away: the
- *              client goes on by itself or leaves), "error SENTENCE"
+ *           R  one byte: 0, or 1 when something failed since the last R
+ *           X  the end: "bye" (the user left), "off menu" or "off console" (the guest and its
+ *              process went away: the client goes on by itself or leaves), "error SENTENCE"
  *
  * The menu engine of a running guest runs in hpvmapp, one for each client: the client is a
  * terminal. That of a guest that is off runs in hpvmconsole; its power-on starts hpvmapp

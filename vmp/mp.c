@@ -154,7 +154,7 @@ void mp_show_menu(struct mp *m, enum mp_menu menu)
     if (m->config.quiet)
         return;
     if (menu == MENU_MAIN)
-        mp_printf(m, main_menu, m->config.login ? "" : "v");
+        mp_printf(m, main_menu, m->login ? "" : "v");
     else
         submenu(m, menu == MENU_COMMANDS ? "COMMAND MENU" : "VIRTUAL MACHINE MENU", menu);
 }
@@ -254,7 +254,7 @@ static void run_line(struct mp *m)
 
 void mp_command(struct mp *m, const char *line)
 {
-    if (m->finished || m->waiting || m->console)
+    if (line[0] == '\0' || m->finished || m->waiting || m->console)
         return;
     m->length = 0;
     for (; *line != '\0' && m->length < MP_LINE_MAX; line++)
@@ -527,8 +527,15 @@ void mp_end_of_input(struct mp *m)
     prompt(m);
 }
 
-void mp_start(struct mp *m)
+void mp_start(struct mp *m, enum mp_start how)
 {
-    mp_show_menu(m, MENU_MAIN);
-    prompt(m);
+    m->login = how == MP_START_LOGIN;
+    if (how == MP_START_CONSOLE) {
+        char writer[MP_NAME_MAX + 1];
+        m->console = true;
+        m->ops->attach(m->opaque, m->out, writer, sizeof writer);
+    } else if (how != MP_START_SILENT) {
+        mp_show_menu(m, MENU_MAIN);
+        prompt(m);
+    }
 }

@@ -90,17 +90,18 @@ struct mp_config {
     bool crlf;       /* lines end in CR LF: the terminal is raw */
     bool quiet;      /* no menus, prompts or echo */
     bool scripted;   /* the attention character ends the session */
-    bool login;      /* a login session: the main menu is headed as there */
     const char *now; /* date for the help screen; NULL: the time of day */
 };
 
 struct mp *mp_new(const struct mp_config *c, const struct mp_ops *ops, void *opaque);
 void mp_free(struct mp *m);
 
-/* The first screen. */
-void mp_start(struct mp *m);
+/* How a session begins: with the main menu (headed as on a server for a login session); or where
+ * another session has ended, at a prompt that is on the screen already or in the console. */
+enum mp_start { MP_START_MENU, MP_START_LOGIN, MP_START_SILENT, MP_START_CONSOLE };
+void mp_start(struct mp *m, enum mp_start how);
 void mp_input(struct mp *m, const void *bytes, size_t count);
-/* One line as if typed; the rest of an unfinished one is forgotten. */
+/* One line as if typed; the rest of an unfinished one is forgotten. An empty line does nothing. */
 void mp_command(struct mp *m, const char *line);
 /* No more input will come: an open question is answered with no. */
 void mp_end_of_input(struct mp *m);

@@ -23,7 +23,7 @@ struct mp {
     uint8_t escape; /* inside an escape sequence */
 
     enum mp_menu menu, help_from;
-    bool console, waiting, finished;
+    bool console, waiting, finished, login;
     bool left_console; /* the last key was the attention character in the console */
     unsigned claim;    /* keys seen of Ctrl-E c f */
     mp_answer *answer; /* of the open question */
