@@ -409,7 +409,7 @@ int cmd_run(int argc, char **argv)
     }
     a.machine.nics = a.net.nic;
     a.machine.nic_count = a.net.nics;
-    if (a.machine.kernel == NULL && a.machine.drive_count == 0) {
+    if (a.machine.kernel == NULL && a.machine.drive_count == 0 && a.machine.nic_count == 0) {
         a.machine.image = demo_image;
         a.machine.image_size = (size_t)(demo_image_end - demo_image);
     }
