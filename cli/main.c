@@ -20,7 +20,8 @@ struct command {
 
 static const struct command commands[] = {
     {"run", cmd_run, "[OPTION]...", "start a machine",
-     "Without --kernel, drives and network the built-in demo guest is started. On the terminal Ctrl-B X ends the\n"
+     "Without --kernel, drives and network the built-in demo guest is started. On the terminal "
+     "Ctrl-B X ends the\n"
      "process and Ctrl-B Ctrl-B sends a Ctrl-B to the guest.\n"
      "Exit status: 0 the guest powered off, 1 it stopped otherwise, 2 bad usage or input.\n",
      run_print_options},

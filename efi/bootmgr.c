@@ -214,7 +214,8 @@ static const char *status_text(uint64_t status)
         [11] = "Volume Full",     [12] = "No Media",         [13] = "Media Changed",
         [14] = "Not Found",       [15] = "Access Denied",    [16] = "No Response",
         [17] = "No Mapping",      [18] = "Time Out",         [19] = "Not Started",
-        [20] = "Already Started", [21] = "Aborted",
+        [20] = "Already Started", [21] = "Aborted",          [22] = "ICMP Error",
+        [23] = "TFTP Error",      [24] = "Protocol Error",
     };
     uint64_t n = status & ~EFI_ERR(0);
 
