@@ -130,7 +130,8 @@ def failure(net, message, status, keys=""):
             g.expect(r"Esc or Ctrl-C cancels", 30)
             g.send(keys)
         g.expect(message, 90)
-        g.expect(r"Load of " + ENTRY + " failed: " + status, 30)
+        # the screen has 80 columns
+        g.expect(r"Load of " + ENTRY + " failed: " + r"[\r\n]*".join(status), 30)
         g.send(" \r")
         g.expect(r"Please select a boot option", 60)
 
