@@ -1,5 +1,7 @@
 """What the network tests and the network benchmark share: a switch process, captures, servers."""
 import contextlib
+import fcntl
+import hashlib
 import http.server
 import os
 import select
@@ -7,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,6 +27,38 @@ def images():
 def check(condition, text):
     if not condition:
         raise guest.GuestError(text)
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def set_up(interface, address=None):
+    """Sets an interface of this namespace up, with an IPv4 address (of a /24)."""
+    name = interface.encode().ljust(16, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for request, a in ((0x8916, address), (0x891c, address and "255.255.255.0")):
+            if a:  # SIOCSIFADDR, SIOCSIFNETMASK
+                fcntl.ioctl(s, request, name + struct.pack("=HH4s8x", socket.AF_INET, 0,
+                                                           socket.inet_aton(a)))
+        fcntl.ioctl(s, 0x8914, name + struct.pack("=H14x", 0x41))  # SIOCSIFFLAGS: up, running
+
+
+def enter_namespace(required=False):
+    """Starts the script again as root of a user and network namespace, where that is possible."""
+    if os.environ.get("KITTSON_IN_NAMESPACE"):
+        set_up("lo")
+        return
+    inside = dict(os.environ, KITTSON_IN_NAMESPACE="1")
+    try:
+        possible = subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        possible = False
+    if possible:
+        os.execvpe("unshare", ["unshare", "-rn", sys.executable, *sys.argv], inside)
+    if required:
+        print("skipped: user namespaces are not possible here")
+        sys.exit(guest.SKIPPED)
 
 
 def free_port():
