@@ -102,15 +102,22 @@ static uint64_t list_directory(struct shell *s, struct listing *l, const char *p
     return boot_status(MIN(got, 0));
 }
 
-static bool is_directory(struct shell *s, const char *path)
+static uint64_t file_info(struct shell *s, const char *path, struct fs_info *info)
 {
     struct shell_path p;
-    struct fs_info info;
-    bool yes = shell_resolve(s, path, &p) == EFI_SUCCESS && shell_info(&p, &info) == EFI_SUCCESS &&
-               (info.attributes & FS_ATTR_DIRECTORY);
+    uint64_t status = shell_resolve(s, path, &p);
 
+    if (status == EFI_SUCCESS)
+        status = shell_info(&p, info);
     shell_path_clear(&p);
-    return yes;
+    return status;
+}
+
+static bool is_directory(struct shell *s, const char *path)
+{
+    struct fs_info info;
+
+    return file_info(s, path, &info) == EFI_SUCCESS && (info.attributes & FS_ATTR_DIRECTORY);
 }
 
 static uint64_t list_tree(struct shell *s, struct listing *l, const char *path)
@@ -145,21 +152,22 @@ static uint64_t list_files(struct shell *s, struct listing *l, const GPtrArray *
 
     for (unsigned i = 0; i < files->len && status == EFI_SUCCESS; i++) {
         char *directory = directory_of(files->pdata[i]);
-        struct shell_path p;
         struct fs_info info;
 
-        if (last && strcmp(last, directory))
-            end_group(s, l);
-        if (!last || strcmp(last, directory))
+        status = file_info(s, files->pdata[i], &info);
+        if (status == EFI_SUCCESS && (!last || strcmp(last, directory))) {
+            if (last)
+                end_group(s, l);
             shell_print(s, "Directory of: %s\n\n", directory);
-        g_free(last);
-        last = directory;
-        status = shell_resolve(s, files->pdata[i], &p);
-        if (status == EFI_SUCCESS)
-            status = shell_info(&p, &info);
-        shell_path_clear(&p);
+        }
         if (status == EFI_SUCCESS && listed(l, &info))
             show_entry(s, l, &info);
+        if (status == EFI_SUCCESS) {
+            g_free(last);
+            last = directory;
+        } else {
+            g_free(directory);
+        }
     }
     if (last)
         end_group(s, l);

@@ -225,15 +225,25 @@ uint64_t shell_map_enter(struct shell *s, const char *name)
 {
     struct shell_map *m = shell_map_find(s, name, strlen(name));
 
-    if (!m)
-        return shell_fail(s, EFI_NOT_FOUND, "'%s' is not in the mapping table", name);
-    block_refresh(s->b, m->device);
-    if (!m->device->present)
-        return shell_fail(s, EFI_NO_MEDIA, "'%s'", name);
-    if (!m->device->fs)
-        return shell_fail(s, EFI_UNSUPPORTED, "'%s' holds no file system", name);
-    s->current = m;
-    return EFI_SUCCESS;
+    uint64_t status = EFI_SUCCESS;
+    const char *why = "is not in the mapping table";
+
+    if (m)
+        block_refresh(s->b, m->device);
+    if (!m) {
+        status = EFI_NOT_FOUND;
+    } else if (!m->device->present) {
+        status = EFI_NO_MEDIA;
+        why = "has no medium";
+    } else if (!m->device->fs) {
+        status = EFI_UNSUPPORTED;
+        why = "holds no file system";
+    }
+    if (status == EFI_SUCCESS)
+        s->current = m;
+    else
+        shell_print(s, "'%s' %s\n", name, why);
+    return status;
 }
 
 uint64_t cmd_cd(struct shell *s, struct shell_words *w)

@@ -57,7 +57,7 @@ void shell_dump(struct shell *s, uint64_t address, const uint8_t *data, size_t s
         }
         shell_puts(s, "  *");
         for (size_t i = 0; i < n; i++)
-            shell_print(s, "%c", data[at + i] > ' ' && data[at + i] < 0x7f ? data[at + i] : '.');
+            shell_print(s, "%c", data[at + i] >= ' ' && data[at + i] < 0x7f ? data[at + i] : '.');
         shell_puts(s, "*\n");
     }
 }
@@ -82,7 +82,10 @@ static void show_line(struct shell *s)
         column = c == '\t' ? (column | 7) + 1 : column + 1;
         g_string_append_c(line, (c >= ' ' && c < 0x7f) || c == '\t' ? (char)c : '?');
     }
-    s->rows += column >= 80;
+    if (column >= 80) { /* the terminal has gone to the next row */
+        s->rows++;
+        p += p < end && *p == '\n';
+    }
     s->out_at = (size_t)(p - s->out->str);
     console_puts(s->b, line->str);
     g_string_free(line, TRUE);

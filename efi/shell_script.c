@@ -268,7 +268,7 @@ static bool add_range(GPtrArray *list, const struct shell_words *w)
     GString *g = g_string_new(NULL);
     char **part;
 
-    for (unsigned i = 2; i < w->count; i++)
+    for (unsigned i = 1; i < w->count; i++)
         g_string_append_printf(g, " %s", w->word[i]);
     part = g_strsplit_set(g->str, " ()", -1);
     for (unsigned i = 0; part[i]; i++) {
@@ -294,27 +294,36 @@ static bool add_range(GPtrArray *list, const struct shell_words *w)
 
 static bool add_list(struct script *s, GPtrArray *list, const struct shell_words *w)
 {
-    for (unsigned i = 2; i < w->count && list->len < LIST_MAX; i++) {
+    for (unsigned i = 1; i < w->count && list->len < LIST_MAX; i++) {
         if (shell_has_wildcard(w->word[i]) && !w->quoted[i])
             s->ops.files(s->ops.opaque, w->word[i], list);
         else
             g_ptr_array_add(list, g_strdup(w->word[i]));
     }
-    return w->count > 2;
+    return w->count > 1;
 }
 
-/* %i in ..., %i run (...); fills the list. */
-static bool for_list(struct script *s, const struct shell_words *w, GPtrArray *list, char name[3])
+/* %i, which is not looked up; *rest moves behind it. */
+static bool for_variable(const char **rest, char name[3])
 {
-    const char *v = w->count > 1 ? w->word[0] : "";
+    const char *v = *rest;
 
     v += *v == '%';
-    if (!g_ascii_isalpha(v[0]) || v[1])
+    if (!g_ascii_isalpha(v[0]) || (v[1] != ' ' && v[1] != '\t'))
         return false;
     snprintf(name, 3, "%%%c", v[0]);
-    if (shell_same(w->word[1], "in"))
+    *rest = v + 1;
+    return true;
+}
+
+/* in ..., run (...); fills the list. */
+static bool for_list(struct script *s, const struct shell_words *w, GPtrArray *list)
+{
+    if (!w->count)
+        return false;
+    if (shell_same(w->word[0], "in"))
         return add_list(s, list, w);
-    return shell_same(w->word[1], "run") && add_range(list, w);
+    return shell_same(w->word[0], "run") && add_range(list, w);
 }
 
 static void do_for(struct script *s, const char *rest)
@@ -327,8 +336,10 @@ static void do_for(struct script *s, const char *rest)
 
     if (end == s->lines)
         s->why = "a for without its endfor";
+    else if (!for_variable(&rest, name))
+        s->why = "a for statement is not understood";
     else if (parse(s, rest, &w)) {
-        if (!for_list(s, &w, list, name))
+        if (!for_list(s, &w, list))
             s->why = "a for statement is not understood";
         shell_words_free(&w);
     }
