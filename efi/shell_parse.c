@@ -153,7 +153,8 @@ static size_t short_variable(const char *s, shell_lookup *lookup, void *opaque, 
         *value = lookup(opaque, name);
     if (!*value)
         return g_ascii_isdigit(s[1]) ? 2 : 0;
-    return !g_ascii_isdigit(s[1]) && s[2] == '%' ? 3 : 2;
+    /* %i% is the same as %i, but %i%j are two */
+    return !g_ascii_isdigit(s[1]) && s[2] == '%' && !name_char(s[3]) ? 3 : 2;
 }
 
 static size_t long_variable(const char *s, shell_lookup *lookup, void *opaque, char **value)
