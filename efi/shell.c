@@ -6,9 +6,7 @@
 #include "keys.h"
 #include "shell_priv.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include "log.h"
 
 #define SECOND       10000000ull /* in 100 ns */
 #define KEY_WAIT     (SECOND / 100)
@@ -295,12 +293,22 @@ static void prompt(struct shell *s)
     s->state = READ;
 }
 
-static void next(struct shell *s)
+/* Script lines that are no commands also end the turn: a script may have no others. */
+static bool next(struct shell *s)
 {
-    if (s->scripts)
-        begin_script_line(s);
-    else
+    if (!s->scripts) {
         prompt(s);
+        return true;
+    }
+    begin_script_line(s);
+    if (s->state != NEXT || !s->scripts)
+        return true;
+    if (console_break(s->b)) {
+        stop(s);
+        return true;
+    }
+    wait_for(s, 0);
+    return false;
 }
 
 /* Completes the name of a file when there is one way to go on. */
@@ -537,7 +545,7 @@ static void run(struct shell *s)
             on = do_start(s);
             break;
         case NEXT:
-            next(s);
+            on = next(s);
             break;
         case READ:
             on = do_read(s);

@@ -49,7 +49,7 @@ echo status %lasterror%
 
 FILES = {"HELLO.TXT": b"Hello, world.\r\nSecond line.\r\n", "BIG.BIN": BIG,
          "TEST.NSH": SCRIPT.replace("\n", "\r\n").encode(),
-         "DEEP.NSH": b"echo -off\r\ndeep\r\n", "LOOP.NSH": b":again\r\ngoto again\r\n",
+         "DEEP.NSH": b"echo -off\r\ndeep\r\n", "LOOP2.NSH": b"echo going round\r\n:again\r\ngoto again\r\n",
          "BAD.NSH": b"echo -off\r\nif exist x then\r\necho y\r\n",
          "NOTEXE.EFI": b"This is no program.", "EMPTY.EFI": b"",
          "EFI": {"TOOLS": {"TOOL.NSH": b"@echo tool %1\r\n"}}}
@@ -212,7 +212,9 @@ def scripts(sh):
     sh.want("tool there", "tool there")
     check("too deeply" in sh.run("deep"), "a script that calls itself")
     check("an if without its endif" in sh.run("bad"), "a script with a mistake")
-    sh.g.send("loop\r\x03")
+    sh.g.send("loop2\r")
+    sh.g.expect(r"going round", 60)
+    sh.g.send("\x03")
     sh.g.expect(r"\^C", 60)
     sh.prompt()
     check("Exit status code: " in sh.run("notexe"), "a file that is no program")
