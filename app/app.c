@@ -296,6 +296,12 @@ static gboolean take_figures(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+static gboolean first_figures(gpointer data)
+{
+    take_figures(data);
+    return G_SOURCE_REMOVE;
+}
+
 /* --- the machine --- */
 
 static struct guest *read_guest(int fd, char *why, size_t size)
@@ -426,6 +432,7 @@ static int start(struct app *a, const struct app_options *o, char *why, size_t s
     a->control = control_new(a);
     g_unix_fd_add(a->line, G_IO_IN, console_output, a);
     g_unix_signal_add(SIGTERM, on_terminate, a);
+    g_timeout_add_seconds(1, first_figures, a);
     g_timeout_add_seconds(USAGE_SECONDS, take_figures, a);
     app_note(a, "started");
     publish_state(a);

@@ -117,7 +117,8 @@ static void do_usage(struct client *c, char *rest)
 {
     const struct app *a = c->control->app;
     (void)rest;
-    say_line(c, "+interval %lld", (long long)(a->usage_at[0] - a->usage_at[1]));
+    say_line(c, "+interval %lld",
+             a->usage_at[1] != 0 ? (long long)(a->usage_at[0] - a->usage_at[1]) : 0ll);
     say_usage(c, "process", &a->process[0], &a->process[1]);
     for (unsigned i = 0; i < a->guest->vcpus; i++)
         say_usage(c, "cpu", &a->cpu[0][i], &a->cpu[1][i]);

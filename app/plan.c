@@ -27,15 +27,21 @@ static int add_drive(struct plan *p, const struct resource *r, char *why, size_t
     return 0;
 }
 
-static int add_nic(struct plan *p, const struct resource *r, char *why, size_t size)
+static int add_nic(struct plan *p, const struct guest *g, const struct resource *r, char *why,
+                   size_t size)
 {
     unsigned n = p->machine.nic_count;
     if (n == MACHINE_MAX_NICS) {
         snprintf(why, size, "A guest that runs has at most %d network adapters.", MACHINE_MAX_NICS);
         return -EINVAL;
     }
-    p->nics[n] =
-        (struct machine_nic){.bus = (unsigned)r->bus, .slot = (unsigned)r->slot, .has_mac = true};
+    p->nics[n] = (struct machine_nic){.bus = (unsigned)r->bus,
+                                      .slot = (unsigned)r->slot,
+                                      .has_mac = true,
+                                      .switch_name = r->device,
+                                      .port = (unsigned)r->port,
+                                      .vlan = -1,
+                                      .guest = g->name};
     memcpy(p->nics[n].mac, r->mac, sizeof p->nics[n].mac);
     p->machine.nic_count++;
     return 0;
@@ -61,7 +67,7 @@ int plan_make(struct plan *p, const struct guest *g, const char *directory, int 
     text_parse_uuid(g->uuid, p->machine.uuid);
     for (guint i = 0; i < g->devices->len; i++) {
         const struct resource *r = guest_device(g, i);
-        int err = (r->network ? add_nic : add_drive)(p, r, why, size);
+        int err = r->network ? add_nic(p, g, r, why, size) : add_drive(p, r, why, size);
         if (err != 0)
             return err;
     }

@@ -1,7 +1,10 @@
-/* hpvmclone: a new guest with the configuration of another. Copies no storage. */
+/* hpvmclone: a new guest with the configuration of another, and with -b copies of its storage. The
+ * state is not locked while storage is copied. */
+#include "copy_storage.h"
 #include "vmp.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static bool wants_same(const struct vmp_options *o, const char *keyword)
 {
@@ -30,7 +33,81 @@ static void renew(struct guest *g, const struct vmp_options *o)
     }
 }
 
-static int clone_guest(const struct vmp_options *o, struct state *s, const struct guest *source)
+/* --- storage --- */
+
+struct copy {
+    struct resource from, to;
+    bool made;
+};
+
+static int find_copy(const struct guest *g, const char *text, struct copy *c, char *why,
+                     size_t size)
+{
+    int err = resource_parse(text, RESOURCE_MODIFY, &c->to, why, size);
+    for (guint i = 0; err == 0 && i < g->devices->len; i++) {
+        const struct resource *r = guest_device(g, i);
+        if (r->network || !resource_same_address(r, &c->to) || strcmp(r->type, c->to.type) != 0)
+            continue;
+        c->from = *r;
+        if (strcmp(c->to.storage, "null") == 0 || strcmp(c->to.storage, "attach") == 0 ||
+            strcmp(r->storage, "null") == 0 || strcmp(r->storage, "attach") == 0) {
+            snprintf(why, size, "Only disk, lv and file storage can be copied.");
+            return -EINVAL;
+        }
+        return 0;
+    }
+    if (err == 0)
+        snprintf(why, size, "The device is not assigned to this guest.");
+    return -EINVAL;
+}
+
+static int find_copies(const struct vmp_options *o, const struct guest *g, GArray *copies)
+{
+    char why[RESOURCE_DEVICE_MAX + 200];
+    for (guint i = 0; i < o->list->len; i++) {
+        const struct vmp_option *option = &g_array_index(o->list, struct vmp_option, i);
+        struct copy c = {.made = false};
+        if (option->letter != 'b')
+            continue;
+        if (find_copy(g, option->value, &c, why, sizeof why) != 0)
+            return vmp_fail("ERROR (%s): %s", g->name, why);
+        g_array_append_val(copies, c);
+    }
+    return 0;
+}
+
+static int make_copies(const char *name, GArray *copies)
+{
+    char why[RESOURCE_DEVICE_MAX + 200];
+    for (guint i = 0; i < copies->len; i++) {
+        struct copy *c = &g_array_index(copies, struct copy, i);
+        if (copy_storage(&c->from, &c->to, &c->made, why, sizeof why) != 0)
+            return vmp_fail("ERROR (%s): %s", name, why);
+        printf("hpvmclone: Virtual storage cloned successfully.\n");
+    }
+    return 0;
+}
+
+static void drop_copies(const GArray *copies)
+{
+    for (guint i = 0; i < copies->len; i++)
+        if (g_array_index(copies, struct copy, i).made)
+            unlink(g_array_index(copies, struct copy, i).to.device);
+}
+
+static int use_copies(struct guest *g, const GArray *copies)
+{
+    char why[300];
+    for (guint i = 0; i < copies->len; i++)
+        if (guest_modify_device(g, &g_array_index(copies, struct copy, i).to, why, sizeof why) != 0)
+            return vmp_fail("ERROR (%s): %s", g->name, why);
+    return 0;
+}
+
+/* --- configuration --- */
+
+static int clone_guest(const struct vmp_options *o, struct state *s, const struct guest *source,
+                       const GArray *copies)
 {
     const char *name = vmp_value(o, 'N');
     struct vmp_host host;
@@ -42,7 +119,9 @@ static int clone_guest(const struct vmp_options *o, struct state *s, const struc
     g_autofree char *prevent = g_strdup_printf("will prevent HPVM guest %s from booting", name);
     g_strlcpy(g->name, name, sizeof g->name);
     renew(g, o);
-    int status = vmp_apply(o, g);
+    int status = use_copies(g, copies);
+    if (status == 0)
+        status = vmp_apply(o, g);
     if (status == 0) {
         vmp_complete(g, s);
         vmp_host_read(&host);
@@ -58,6 +137,28 @@ static int clone_guest(const struct vmp_options *o, struct state *s, const struc
     return status;
 }
 
+/* What can be refused is refused before anything is copied; -s copies nothing. */
+static int copy_first(const struct vmp_options *o, GArray *copies, int argc, char **argv)
+{
+    struct state *s = vmp_open(o, false, argc, argv);
+    struct entry *e = s != NULL ? vmp_select(o, s) : NULL;
+    const char *name = vmp_value(o, 'N');
+    int status = e == NULL;
+    if (status == 0 && !guest_name_valid(name))
+        status = vmp_fail("Invalid virtual machine name '%.60s'.", name);
+    if (status == 0 && state_find(s, name, 0) != NULL)
+        status = vmp_fail("ERROR (%s): The guest already exists.", name);
+    if (status == 0)
+        status = find_copies(o, e->guest, copies);
+    if (s != NULL)
+        state_close(s);
+    if (status == 0 && !vmp_has(o, 's'))
+        status = make_copies(name, copies);
+    if (status != 0 && e != NULL)
+        vmp_fail("Unable to clone the guest.");
+    return status;
+}
+
 static int run(const struct vmp_options *o, int argc, char **argv)
 {
     if (vmp_check_selection(o) != 0)
@@ -66,14 +167,20 @@ static int run(const struct vmp_options *o, int argc, char **argv)
         vmp_fail("The name of the clone is required.");
         return vmp_unable();
     }
-    struct state *s = vmp_open(o, true, argc, argv);
-    if (s == NULL)
-        return 1;
-    struct entry *e = vmp_select(o, s);
-    int status = e == NULL ? 1 : clone_guest(o, s, e->guest);
+    g_autoptr(GArray) copies = g_array_new(FALSE, TRUE, sizeof(struct copy));
+    int status = vmp_has(o, 'b') ? copy_first(o, copies, argc, argv) : 0;
+    struct state *s = status == 0 ? vmp_open(o, true, argc, argv) : NULL;
+    struct entry *e = s != NULL ? vmp_select(o, s) : NULL;
+    if (e != NULL)
+        status = clone_guest(o, s, e->guest, copies);
+    else
+        status = 1;
     if (e != NULL && status != 0)
         vmp_fail("Unable to clone the guest.");
-    state_close(s);
+    if (s != NULL)
+        state_close(s);
+    if (status != 0)
+        drop_copies(copies);
     return status;
 }
 
@@ -81,7 +188,7 @@ int vmp_clone(int argc, char **argv)
 {
     struct vmp_options o;
     int status =
-        vmp_parse(&o, argc, argv, ":P:p:N:Fsl:B:O:c:e:E:r:Sg:u:a:m:d:x:", "agumdx", "Pp Fs eE");
+        vmp_parse(&o, argc, argv, ":P:p:N:Fsl:B:O:c:e:E:r:Sg:u:a:m:d:x:b:", "agumdxb", "Pp Fs eE");
     if (status == 0)
         status = run(&o, argc, argv);
     vmp_options_free(&o);

@@ -1,6 +1,7 @@
 /* hpvmstatus: what guests there are, one of them in detail, and what the host has left. Use of
  * processors (-r) is that of guests whose process reports it; the others used nothing. */
 #include "status.h"
+#include "usage.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@ struct view {
     struct state *s;
     struct entry *one; /* NULL: all */
     struct vmp_host host;
-    bool deferred;
+    bool deferred, json;
 };
 
 static int no_guests(void)
@@ -61,9 +62,13 @@ static void usage_row(const struct view *v, const struct entry *e)
     if (g == NULL)
         return;
     double entitlement = vmp_entitlement(g, &v->host) / 10.0;
+    struct vmp_usage u;
+    usage_read(e->uuid, e->running, &u);
     if (v->one == NULL)
         printf("%-20.20s %5d ", e->name, (int)g->number);
-    printf("%6d %10.1f%% %6.1f%% %6.1f%% %16d\n", (int)g->vcpus, entitlement, 100.0, 0.0, 0);
+    printf("%6d %10.1f%% %6.1f%% %6.1f%% %16llu\n", (int)g->vcpus, entitlement, 100.0,
+           usage_percent(&u, &u.process) / (double)v->host.processors,
+           (unsigned long long)usage_cycles(&u.process, v->host.mhz));
 }
 
 static int show_usage(const struct view *v)
@@ -85,14 +90,24 @@ static int show_usage(const struct view *v)
          "vCPU Cumulative       Guest   Host    Cycles   Sampling\n"
          "ID   Usage            percent percent achieved Interval\n"
          "==== ================ ======= ======= ======== ===========");
+    struct vmp_usage u;
+    usage_read(v->one->uuid, v->one->running, &u);
     for (int i = 0; i < (int)v->one->guest->vcpus; i++)
-        printf("%4d %16d %6.1f%% %6.1f%% %5dMHz %3d seconds\n", i, 0, 0.0, 0.0, 0, 0);
+        printf("%4d %16llu %6.1f%% %6.1f%% %5dMHz %3d seconds\n", i,
+               (unsigned long long)usage_cycles(&u.vcpu[i], v->host.mhz),
+               usage_percent(&u, &u.vcpu[i]), usage_host_percent(&u),
+               (int)(usage_percent(&u, &u.vcpu[i]) * (double)v->host.mhz / 100),
+               (int)((u.interval_us + 500000) / 1000000));
     return 0;
 }
 
 static int show_host(const struct view *v)
 {
     const struct vmp_host *h = &v->host;
+    if (v->json) {
+        status_json_host(stdout, h);
+        return 0;
+    }
     if (vmp_has(v->o, 'M')) {
         printf("%d:%d:%d:%d:%d:%d\n", (int)h->mhz, (int)h->memory, (int)h->processors,
                (int)h->available, (int)h->swap, (int)status_vcpus(h));
@@ -110,9 +125,27 @@ static int show_host(const struct view *v)
     return 0;
 }
 
+static void json_one(const struct view *v, const struct entry *e)
+{
+    if (e != (v->one != NULL ? v->one : state_entries(v->s)->pdata[0]))
+        fputs(",\n ", stdout);
+    status_json(stdout, e, v->deferred, &v->host);
+}
+
+/* An empty list is a good answer for a program. */
+static int show_json(const struct view *v)
+{
+    fputs("{\"guests\": [", stdout);
+    for_each(v, json_one);
+    puts("]}");
+    return 0;
+}
+
 static int show_guests(const struct view *v)
 {
     const struct vmp_options *o = v->o;
+    if (v->json)
+        return show_json(v);
     if (state_entries(v->s)->len == 0)
         return no_guests();
     if (vmp_has(o, 'X')) {
@@ -158,12 +191,12 @@ static int show(const struct view *v)
     return show_guests(v);
 }
 
-static int run(const struct vmp_options *o, int argc, char **argv)
+static int run(const struct vmp_options *o, bool json, int argc, char **argv)
 {
     bool named = vmp_has(o, 'P') || vmp_has(o, 'p');
     if ((vmp_has(o, 'D') || vmp_has(o, 'd')) && vmp_check_selection(o) != 0)
         return 1;
-    struct view v = {.o = o, .deferred = vmp_has(o, 'D')};
+    struct view v = {.o = o, .deferred = vmp_has(o, 'D'), .json = json};
     v.s = vmp_open(o, false, argc, argv);
     if (v.s == NULL)
         return 1;
@@ -176,13 +209,31 @@ static int run(const struct vmp_options *o, int argc, char **argv)
     return status;
 }
 
+/* The one long option. */
+static bool take_json(int *argc, char **argv)
+{
+    int n = 0;
+    for (int i = 0; i < *argc; i++)
+        if (i == 0 || strcmp(argv[i], "--json") != 0)
+            argv[n++] = argv[i];
+    bool found = n < *argc;
+    argv[n] = NULL;
+    *argc = n;
+    return found;
+}
+
 int vmp_status(int argc, char **argv)
 {
     struct vmp_options o;
+    bool json = take_json(&argc, argv);
     int status =
         vmp_parse(&o, argc, argv, ":P:p:VXMvDerdmSs", "", "Pp VXM DerdmSs mP mp sP sp SP Sp");
+    if (status == 0 && json && (vmp_has(&o, 'V') || vmp_has(&o, 'X') || vmp_has(&o, 'M'))) {
+        vmp_fail("Option '--json' excludes '-V', '-X' and '-M'.");
+        status = vmp_unable();
+    }
     if (status == 0)
-        status = run(&o, argc, argv);
+        status = run(&o, json, argc, argv);
     vmp_options_free(&o);
     return status;
 }

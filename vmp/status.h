@@ -20,6 +20,9 @@ void status_machine(FILE *out, const struct entry *e, bool deferred, bool full,
                     const struct vmp_host *h);
 void status_xml(FILE *out, const struct entry *e, bool deferred, const struct vmp_host *h);
 
+void status_json(FILE *out, const struct entry *e, bool deferred, const struct vmp_host *h);
+void status_json_host(FILE *out, const struct vmp_host *h);
+
 /* hpvmstatus -s, and the most virtual processors a guest can start with. */
 void status_host(FILE *out, const struct vmp_host *h);
 uint64_t status_vcpus(const struct vmp_host *h);
