@@ -19,29 +19,6 @@
 #include "log.h"
 #include "report.h"
 
-/* --- drives for discs --- */
-
-/* What configuration says, until somebody changes discs. */
-static void list_drives(struct app *a)
-{
-    a->drive_count = 0;
-    for (guint i = 0; i < a->guest->devices->len && a->drive_count < MACHINE_MAX_DRIVES; i++) {
-        const struct resource *r = guest_device(a->guest, i);
-        struct app_drive *d = &a->drives[a->drive_count];
-        if (strcmp(r->type, "dvd") != 0)
-            continue;
-        memset(d, 0, sizeof *d);
-        d->bus = r->bus;
-        d->slot = r->slot;
-        d->target = r->target;
-        g_strlcpy(d->storage, r->storage, sizeof d->storage);
-        g_strlcpy(d->device, r->device, sizeof d->device);
-        if (strcmp(r->storage, "null") != 0)
-            g_strlcpy(d->loaded, r->device, sizeof d->loaded);
-        a->drive_count++;
-    }
-}
-
 /* --- status --- */
 
 const char *app_state(bool os, bool attention)
@@ -105,9 +82,13 @@ static void on_restarted(void *opaque)
     a->os = a->attention = false;
     publish_state(a);
     memset(a->cpu, 0, sizeof a->cpu);
-    list_drives(a);
+    struct guest *fresh = g_atomic_pointer_exchange(&a->fresh_guest, NULL);
+    if (fresh != NULL) {
+        guest_free(a->guest);
+        a->guest = fresh;
+    }
+    media_list(a);
     app_note(a, "restarted");
-    consoles_show(a->consoles, "\r\n*** VM restarting ***\r\n\r\n", 29);
 }
 
 static void on_ended(void *opaque, enum machine_end end, const char *why)
@@ -187,73 +168,6 @@ static gboolean on_terminate(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-/* --- media --- */
-
-static void note_medium(struct app *a, unsigned bus, unsigned slot, unsigned target,
-                        const char *path)
-{
-    for (unsigned i = 0; i < a->drive_count; i++) {
-        struct app_drive *d = &a->drives[i];
-        if (d->bus == (int)bus && d->slot == (int)slot && d->target == (int)target)
-            g_strlcpy(d->loaded, path != NULL ? path : "", sizeof d->loaded);
-    }
-}
-
-struct media_job {
-    struct app *app;
-    unsigned bus, slot, target;
-    char *path;
-    bool force;
-    app_done *done;
-    void *opaque;
-    int status;
-    char why[400];
-};
-
-static void change_media(struct machine *m, const struct plan *p, void *data)
-{
-    struct media_job *j = data;
-    int n = plan_drive(p, j->bus, j->slot, j->target);
-    j->why[0] = '\0';
-    j->status = -ENODEV;
-    if (n < 0)
-        snprintf(j->why, sizeof j->why, "There is no such drive.");
-    else if (j->path == NULL)
-        j->status = machine_eject(m, (unsigned)n, j->force, j->why, sizeof j->why);
-    else
-        j->status = machine_insert(m, (unsigned)n, j->path, j->why, sizeof j->why);
-}
-
-static void media_changed(void *data)
-{
-    struct media_job *j = data;
-    if (j->status == 0)
-        note_medium(j->app, j->bus, j->slot, j->target, j->path);
-    if (j->status == 0)
-        app_note(j->app, "drive %u,%u,%u: %s%s", j->bus, j->slot, j->target,
-                 j->path != NULL ? "inserted " : "ejected", j->path != NULL ? j->path : "");
-    j->done(j->opaque, j->status, j->why);
-    g_free(j->path);
-    g_free(j);
-}
-
-void app_media(struct app *a, unsigned bus, unsigned slot, unsigned target, const char *path,
-               bool force, app_done *done, void *opaque)
-{
-    struct media_job *j = g_new0(struct media_job, 1);
-    *j = (struct media_job){.app = a,
-                            .bus = bus,
-                            .slot = slot,
-                            .target = target,
-                            .path = g_strdup(path),
-                            .force = force,
-                            .done = done,
-                            .opaque = opaque,
-                            .status = -ESHUTDOWN,
-                            .why = "The guest is off."};
-    runner_do(a->runner, change_media, media_changed, j);
-}
-
 /* --- figures --- */
 
 struct figures {
@@ -317,18 +231,35 @@ static struct guest *read_guest(int fd, char *why, size_t size)
     return g;
 }
 
-/* After a reset the main thread may be reading the guest it has: it gets the new one with the news
- * of the restart, and the old one stays until the next. */
+/* The machine's own copy of the configuration, which its plan points into; the main thread gets
+ * another with the news of the restart. */
 static int plan_again(struct app *a, char *why, size_t size)
 {
+    static const char notice[] = "\r\n*** VM restarting ***\r\n\r\n";
+    send(a->guest_line, notice, sizeof notice - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     int fd = link_promote();
     struct guest *g = fd >= 0 ? read_guest(fd, why, size) : NULL;
     if (fd < 0)
         snprintf(why, size, "the configuration cannot be read: %s", strerror(-fd));
     if (g == NULL)
         return -EINVAL;
-    guest_free(a->old_guest);
-    a->old_guest = g_atomic_pointer_exchange(&a->guest, g);
+    guest_free(a->plan_guest);
+    a->plan_guest = g;
+    guest_free(g_atomic_pointer_exchange(&a->fresh_guest, guest_copy(g)));
+    return 0;
+}
+
+int app_reload(struct app *a, char *why, size_t size)
+{
+    int fd = link_config();
+    struct guest *g = fd >= 0 ? read_guest(fd, why, size) : NULL;
+    if (fd < 0)
+        snprintf(why, size, "%s", strerror(-fd));
+    if (g == NULL)
+        return -EINVAL;
+    guest_free(a->guest);
+    a->guest = g;
+    g_strlcpy(a->name, g->name, sizeof a->name);
     return 0;
 }
 
@@ -339,7 +270,7 @@ static int make_plan(void *opaque, bool again, struct plan *p, char *why, size_t
     if (err != 0)
         return err;
     int line = fcntl(a->guest_line, F_DUPFD_CLOEXEC, 0);
-    return line < 0 ? -errno : plan_make(p, a->guest, a->directory, line, why, size);
+    return line < 0 ? -errno : plan_make(p, a->plan_guest, a->directory, line, why, size);
 }
 
 static gboolean console_output(gint fd, GIOCondition condition, gpointer data)
@@ -426,7 +357,7 @@ static int start(struct app *a, const struct app_options *o, char *why, size_t s
     if (a->runner == NULL)
         return -EINVAL;
     report_machine(runner_machine(a->runner), o->report_name);
-    list_drives(a);
+    media_list(a);
     a->loop = g_main_loop_new(NULL, FALSE);
     a->consoles = consoles_new(a);
     a->control = control_new(a);
@@ -455,6 +386,7 @@ int app_run(const struct app_options *o, char *why, size_t size)
 {
     struct app *a = g_new0(struct app, 1);
     a->guest = guest_copy(o->guest);
+    a->plan_guest = guest_copy(o->guest);
     g_strlcpy(a->name, a->guest->name, sizeof a->name);
     a->directory = g_strdup(o->directory);
     a->dir = o->dir;
@@ -479,7 +411,8 @@ int app_run(const struct app_options *o, char *why, size_t size)
         g_main_loop_run(a->loop);
     finish(a);
     guest_free(a->guest);
-    guest_free(a->old_guest);
+    guest_free(a->plan_guest);
+    guest_free(a->fresh_guest);
     g_free(a->directory);
     g_free(a);
     return 0;

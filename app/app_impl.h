@@ -28,8 +28,9 @@ struct usage {
 };
 
 struct app {
-    struct guest *guest;     /* in force; the thread of the machine changes it at a reset */
-    struct guest *old_guest; /* the one before */
+    struct guest *guest;       /* in force */
+    struct guest *plan_guest;  /* the same at the last reset: the machine's thread's */
+    struct guest *fresh_guest; /* from that thread to this one, atomic */
     char name[GUEST_NAME_MAX + 1];
     char *directory;            /* path of the process's own directory */
     int dir;                    /* the same as a descriptor */
@@ -68,6 +69,18 @@ void app_init(struct app *a, const char *who);
 typedef void app_done(void *opaque, int status, const char *why);
 void app_media(struct app *a, unsigned bus, unsigned slot, unsigned target, const char *path,
                bool force, app_done *done, void *opaque);
+
+/* The drives as configured; at the start and after a reset, media.c. */
+void media_list(struct app *a);
+/* A drive that comes ("attach"), goes ("detach") or gets another medium ("replace"); fd, the
+ * storage opened or -1, is taken over. */
+void app_storage(struct app *a, const char *word, const struct resource *r, int fd, app_done *done,
+                 void *opaque);
+/* For the machine's thread: opens what the job under way was given, or asks the keeper. */
+int media_open(const char *path, int flags);
+
+/* The configuration was changed by a command. 0, or a negative errno with a sentence in why. */
+int app_reload(struct app *a, char *why, size_t size);
 
 /* The control socket, control.c. */
 struct control *control_new(struct app *a);

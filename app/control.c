@@ -22,6 +22,7 @@ struct client {
     int fd;
     guint source;
     bool busy; /* a request is being worked on */
+    int gift;  /* a descriptor that came with it, or -1 */
     char line[APP_LINE_MAX + 1];
     size_t used;
 };
@@ -189,6 +190,45 @@ static void do_insert(struct client *c, char *rest)
     app_media(c->control->app, bus, slot, target, rest, false, media_done, keep(c));
 }
 
+static void change_storage(struct client *c, const char *word, const char *rest)
+{
+    struct resource r;
+    char why[300];
+    int fd = c->gift;
+    c->gift = -1;
+    if (resource_parse(rest, RESOURCE_ADD, &r, why, sizeof why) == 0 && !r.network && r.bus >= 0 &&
+        r.slot >= 0 && r.target >= 0) {
+        app_storage(c->control->app, word, &r, fd, media_done, keep(c));
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    say_end(c, -EINVAL, "a complete storage resource is needed");
+}
+
+static void do_attach(struct client *c, char *rest)
+{
+    change_storage(c, "attach", rest);
+}
+
+static void do_detach(struct client *c, char *rest)
+{
+    change_storage(c, "detach", rest);
+}
+
+static void do_replace(struct client *c, char *rest)
+{
+    change_storage(c, "replace", rest);
+}
+
+static void do_reload(struct client *c, char *rest)
+{
+    char why[300];
+    (void)rest;
+    int err = app_reload(c->control->app, why, sizeof why);
+    say_end(c, err, why);
+}
+
 static void do_wait(struct client *c, char *rest)
 {
     (void)rest;
@@ -199,9 +239,10 @@ static const struct {
     const char *word;
     void (*run)(struct client *c, char *rest);
 } requests[] = {
-    {"status", do_status}, {"usage", do_usage},   {"stop", do_stop},
-    {"kill", do_kill},     {"reset", do_reset},   {"rename", do_rename},
-    {"eject", do_eject},   {"insert", do_insert}, {"wait", do_wait},
+    {"status", do_status}, {"usage", do_usage},   {"stop", do_stop},     {"kill", do_kill},
+    {"reset", do_reset},   {"rename", do_rename}, {"eject", do_eject},   {"insert", do_insert},
+    {"wait", do_wait},     {"attach", do_attach}, {"detach", do_detach}, {"replace", do_replace},
+    {"reload", do_reload},
 };
 
 static bool obey(struct client *c, char *line)
@@ -225,6 +266,8 @@ static void free_client(void *data)
 {
     struct client *c = data;
     g_source_remove(c->source);
+    if (c->gift >= 0)
+        close(c->gift);
     close(c->fd);
     g_free(c);
 }
@@ -243,11 +286,29 @@ static bool take_lines(struct client *c)
     return c->used < APP_LINE_MAX;
 }
 
+/* As read(2); the last descriptor that comes along is kept. */
+static ssize_t receive(struct client *c)
+{
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec io = {c->line + c->used, APP_LINE_MAX - c->used};
+    struct msghdr m = {
+        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *h = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    if (h == NULL || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+        return n;
+    if (c->gift >= 0)
+        close(c->gift);
+    memcpy(&c->gift, CMSG_DATA(h), sizeof c->gift);
+    return n;
+}
+
 static gboolean readable(gint fd, GIOCondition condition, gpointer data)
 {
     struct client *c = data;
     (void)condition;
-    ssize_t n = read(fd, c->line + c->used, APP_LINE_MAX - c->used);
+    (void)fd;
+    ssize_t n = receive(c);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return G_SOURCE_CONTINUE;
     if (n > 0) {
@@ -275,6 +336,7 @@ static gboolean acceptable(gint fd, GIOCondition condition, gpointer data)
     c->control = control;
     c->id = ++control->next_id;
     c->fd = s;
+    c->gift = -1;
     c->source = g_unix_fd_add(s, G_IO_IN | G_IO_HUP | G_IO_ERR, readable, c);
     g_hash_table_insert(control->clients, &c->id, c);
     say(c, "hpvmapp " KITTSON_VERSION "\n");

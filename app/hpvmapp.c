@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "app_impl.h"
 #include "app_proto.h"
 #include "confine.h"
 #include "keeper.h"
@@ -166,7 +167,7 @@ static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
                                   .stop_seconds = s->limits.stop_seconds,
                                   .attention_seconds = s->limits.attention_seconds};
     link_use(link);
-    store_set_opener(link_open);
+    store_set_opener(media_open);
     int err = confine(s->drop, s->uid, s->gid, why, sizeof why);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user undoes it */
     if (err == 0 && getppid() == keeper)

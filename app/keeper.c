@@ -14,7 +14,7 @@
 #include "app_proto.h"
 #include "state.h"
 
-enum { ASK_READY, ASK_STATE, ASK_OS, ASK_OPEN, ASK_PROMOTE };
+enum { ASK_READY, ASK_STATE, ASK_OS, ASK_OPEN, ASK_CONFIG, ASK_PROMOTE };
 
 struct ask {
     int what, flags;
@@ -81,6 +81,11 @@ int link_os_type(const char *type)
 int link_open(const char *path, int flags)
 {
     return ask(ASK_OPEN, flags, path);
+}
+
+int link_config(void)
+{
+    return ask(ASK_CONFIG, 0, "");
 }
 
 int link_promote(void)
@@ -158,12 +163,12 @@ static int open_for(const struct keeper *k, const char *path, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
-static int promote(const struct keeper *k)
+static int configuration(const struct keeper *k, bool next)
 {
     struct entry *e;
-    struct state *s = open_state(k, true, &e);
+    struct state *s = open_state(k, next, &e);
     int dir = s != NULL ? state_directory(s, e) : -ENOENT;
-    int status = dir < 0 ? dir : state_promote(s, e);
+    int status = dir < 0 ? dir : next ? state_promote(s, e) : 0;
     int fd =
         status == 0 ? openat(dir, "vmm_config.current", O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (status == 0 && fd < 0)
@@ -217,8 +222,9 @@ static int serve(struct keeper *k, const struct ask *a)
         return set_os(k, a->text);
     case ASK_OPEN:
         return open_for(k, a->text, a->flags);
+    case ASK_CONFIG:
     case ASK_PROMOTE:
-        return promote(k);
+        return configuration(k, a->what == ASK_PROMOTE);
     default:
         return -EINVAL;
     }

@@ -22,7 +22,6 @@ static int add_drive(struct plan *p, const struct resource *r, char *why, size_t
                                .slot = (unsigned)r->slot,
                                .target = (unsigned)r->target,
                                .path = strcmp(r->storage, "null") == 0 ? NULL : r->device};
-    p->media[n] = r;
     p->machine.drive_count++;
     return 0;
 }
@@ -72,14 +71,6 @@ int plan_make(struct plan *p, const struct guest *g, const char *directory, int 
             return err;
     }
     return 0;
-}
-
-int plan_drive(const struct plan *p, unsigned bus, unsigned slot, unsigned target)
-{
-    for (unsigned i = 0; i < p->machine.drive_count; i++)
-        if (p->drives[i].bus == bus && p->drives[i].slot == slot && p->drives[i].target == target)
-            return (int)i;
-    return -1;
 }
 
 const char *plan_os_type(const char *loader)

@@ -9,7 +9,6 @@
 struct plan {
     struct machine_config machine;
     struct machine_drive drives[MACHINE_MAX_DRIVES];
-    const struct resource *media[MACHINE_MAX_DRIVES]; /* what each drive is made from */
     struct machine_nic nics[MACHINE_MAX_NICS];
     char nvram[4096];
     char console[32];
@@ -19,9 +18,6 @@ struct plan {
  * 0, or -EINVAL or -ENOTSUP with one sentence in why. */
 int plan_make(struct plan *p, const struct guest *g, const char *directory, int console, char *why,
               size_t size);
-
-/* A drive by its address, -1: none. */
-int plan_drive(const struct plan *p, unsigned bus, unsigned slot, unsigned target);
 
 /* HPUX, WINDOWS or LINUX from the path of the program that ended boot services; NULL: it does not
  * tell. */

@@ -36,7 +36,7 @@ static int drive_flush(void *opaque)
 static int medium(void *opaque, struct block_dev *dev, uint32_t *id)
 {
     struct scsi_target *t = opaque;
-    struct store *s = scsi_target_store(t);
+    struct store *s = t != NULL ? scsi_target_store(t) : NULL; /* NULL: the drive was taken away */
     if (s == NULL)
         return -ENOMEDIUM;
     *id = (uint32_t)((uintptr_t)s >> 4) | 1;

@@ -269,6 +269,13 @@ int machine_new(const struct machine_config *config, struct machine **out, char 
     if (m == NULL)
         return -ENOMEM;
     m->config = *config;
+    if (config->drive_count > MACHINE_MAX_DRIVES) {
+        free(m);
+        return -EINVAL;
+    }
+    if (config->drive_count > 0)
+        memcpy(m->drive_list, config->drives, config->drive_count * sizeof m->drive_list[0]);
+    m->config.drives = m->drive_list;
     m->wake_fd = -1;
     m->start_ns = machine_host_ns();
     int err = build(m, why, size);
@@ -289,10 +296,67 @@ void machine_free(struct machine *m)
     board_free(m->board);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_free(m->cpu[i]);
+    for (unsigned i = 0; i < MACHINE_MAX_DRIVES; i++)
+        free(m->drive_path[i]);
     mem_free(m->mem);
     if (m->wake_fd >= 0)
         close(m->wake_fd);
     free(m);
+}
+
+int machine_find_drive(const struct machine *m, unsigned bus, unsigned slot, unsigned target)
+{
+    for (unsigned i = 0; i < m->config.drive_count; i++) {
+        const struct machine_drive *d = &m->drive_list[i];
+        if (storage_target(board_storage(m->board), i) != NULL && d->bus == bus &&
+            d->slot == slot && d->target == target)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* A number no drive has (any more). */
+static unsigned free_drive(struct machine *m)
+{
+    unsigned n = 0;
+    while (n < m->config.drive_count && storage_target(board_storage(m->board), n) != NULL)
+        n++;
+    return n;
+}
+
+int machine_attach(struct machine *m, const struct machine_drive *d, char *why, size_t size)
+{
+    unsigned n = free_drive(m), before = m->config.drive_count;
+    char *path = d->path != NULL ? strdup(d->path) : NULL;
+    if (n == MACHINE_MAX_DRIVES || (d->path != NULL && path == NULL)) {
+        free(path);
+        snprintf(why, size, "there is no room for another drive");
+        return -ENOSPC;
+    }
+    free(m->drive_path[n]);
+    m->drive_path[n] = path;
+    m->drive_list[n] = *d;
+    m->drive_list[n].path = path;
+    m->config.drive_count = n < before ? before : n + 1;
+    int err = storage_attach(board_storage(m->board), n, why, size);
+    if (err != 0)
+        m->config.drive_count = before;
+    machine_give_drives(m);
+    return err;
+}
+
+int machine_detach(struct machine *m, unsigned drive, char *why, size_t size)
+{
+    int err = storage_detach(board_storage(m->board), drive, why, size);
+    machine_give_drives(m);
+    return err;
+}
+
+int machine_replace(struct machine *m, unsigned drive, const char *path, char *why, size_t size)
+{
+    int err = storage_replace(board_storage(m->board), drive, path, why, size);
+    machine_give_drives(m);
+    return err;
 }
 
 int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size)

@@ -127,6 +127,15 @@ bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size,
 int machine_eject(struct machine *m, unsigned drive, bool force, char *why, size_t size);
 int machine_insert(struct machine *m, unsigned drive, const char *name, char *why, size_t size);
 
+/* Drives that come and go while the machine runs, by their number in the configuration. An attached
+ * one gets a number that is free; its adapter must be there. -EBUSY while the guest uses it. Only
+ * once boot services have ended: firmware does not expect it. */
+int machine_attach(struct machine *m, const struct machine_drive *d, char *why, size_t size);
+int machine_detach(struct machine *m, unsigned drive, char *why, size_t size);
+int machine_replace(struct machine *m, unsigned drive, const char *path, char *why, size_t size);
+/* The number of a drive by its place, -1: there is none. */
+int machine_find_drive(const struct machine *m, unsigned bus, unsigned slot, unsigned target);
+
 /* What happened since the start, one figure per line. */
 void machine_print_stats(const struct machine *m, FILE *out);
 

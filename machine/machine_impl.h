@@ -24,6 +24,8 @@ struct machine {
     struct board *board;
     struct line_server *monitor; /* or NULL */
     struct firmware_drive drives[MACHINE_MAX_DRIVES];
+    struct machine_drive drive_list[MACHINE_MAX_DRIVES]; /* config.drives */
+    char *drive_path[MACHINE_MAX_DRIVES];                /* of attached ones */
     struct cpu *current; /* the one having its turn, NULL between turns */
     /* What ends or interrupts the run; see run.c. */
     enum machine_request request;

@@ -44,6 +44,14 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static struct mpt *find_adapter(struct storage *s, unsigned bus, unsigned slot)
+{
+    for (unsigned i = 0; i < s->adapters; i++)
+        if (s->place[i].bus == bus && s->place[i].slot == slot)
+            return s->adapter[i];
+    return NULL;
+}
+
 /* The adapter of a place, made when it is the first drive there. */
 static struct mpt *adapter_at(struct storage *s, unsigned bus, unsigned slot, int *err)
 {
@@ -52,9 +60,8 @@ static struct mpt *adapter_at(struct storage *s, unsigned bus, unsigned slot, in
                                 .device = slot,
                                 .io = s->io,
                                 .wwn = world_wide_name(s->config, bus, slot, 15)};
-    for (unsigned i = 0; i < s->adapters; i++)
-        if (s->place[i].bus == bus && s->place[i].slot == slot)
-            return s->adapter[i];
+    if (find_adapter(s, bus, slot) != NULL)
+        return find_adapter(s, bus, slot);
     *err = -ENOSPC;
     if (s->adapters == MAX_ADAPTERS)
         return NULL;
@@ -148,7 +155,7 @@ void storage_probe(struct storage *s)
 {
     for (unsigned i = 0; i < s->config->drive_count; i++) {
         struct scsi_request test = {.lun0 = true, .done = probed}; /* TEST UNIT READY */
-        for (unsigned tries = 0; tries < 3; tries++)
+        for (unsigned tries = 0; tries < 3 && s->target[i] != NULL; tries++)
             scsi_submit(s->target[i], &test);
     }
 }
@@ -307,6 +314,75 @@ int storage_discs(struct storage *s, unsigned n, void (*each)(void *opaque, cons
     for (guint i = 0; i < names->len; i++)
         each(opaque, g_ptr_array_index(names, i));
     return 0;
+}
+
+/* --- drives that come and go --- */
+
+int storage_attach(struct storage *s, unsigned n, char *why, size_t size)
+{
+    const struct machine_drive *d = &s->config->drives[n];
+    if (find_adapter(s, d->bus, d->slot) == NULL) {
+        snprintf(why, size, "there is no SCSI adapter at %u,%u", d->bus, d->slot);
+        return -ENXIO;
+    }
+    int err = add_drive(s, n, why, size);
+    if (err != 0) {
+        scsi_target_free(s->target[n]);
+        s->target[n] = NULL;
+    }
+    return err;
+}
+
+static int check_idle(struct storage *s, unsigned n, char *why, size_t size)
+{
+    struct scsi_target *t = storage_target(s, n);
+    if (t != NULL && scsi_busy(t))
+        snprintf(why, size, "the device is busy");
+    return t == NULL ? explain(-ENODEV, "", why, size) : scsi_busy(t) ? -EBUSY : 0;
+}
+
+int storage_detach(struct storage *s, unsigned n, char *why, size_t size)
+{
+    const struct machine_drive *d = &s->config->drives[n];
+    int err = check_idle(s, n, why, size);
+    if (err != 0)
+        return err;
+    mpt_attach(find_adapter(s, d->bus, d->slot), d->target, NULL);
+    scsi_target_free(s->target[n]);
+    s->target[n] = NULL;
+    return 0;
+}
+
+/* The new disk is opened before the old one goes; one that was the same file is still locked. */
+static int replace_disk(struct storage *s, unsigned n, const char *path, char *why, size_t size)
+{
+    const struct machine_drive *d = &s->config->drives[n];
+    struct scsi_target_config config = {.type = SCSI_DISK, .io = s->io};
+    struct store_options options = {.read_only = d->read_only};
+    int err = store_open(path, &options, &config.store, why, size);
+    if (err != 0)
+        return err;
+    config.wwn = world_wide_name(s->config, d->bus, d->slot, d->target);
+    struct scsi_target *t = scsi_target_new(&config);
+    if (t == NULL)
+        return explain(-ENOMEM, "", why, size);
+    err = storage_detach(s, n, why, size);
+    if (err != 0) {
+        scsi_target_free(t);
+        return err;
+    }
+    s->target[n] = t;
+    return explain(mpt_attach(find_adapter(s, d->bus, d->slot), d->target, t), "", why, size);
+}
+
+int storage_replace(struct storage *s, unsigned n, const char *path, char *why, size_t size)
+{
+    int err = check_idle(s, n, why, size);
+    if (err != 0 || scsi_target_type(s->target[n]) == SCSI_DISK)
+        return err != 0 ? err : replace_disk(s, n, path, why, size);
+    if (scsi_target_store(s->target[n]) != NULL)
+        err = storage_eject(s, n, true, why, size);
+    return err == 0 && path != NULL ? storage_insert(s, n, path, why, size) : err;
 }
 
 void storage_print_stats(const struct storage *s, FILE *out)

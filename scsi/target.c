@@ -363,6 +363,11 @@ bool scsi_target_locked(const struct scsi_target *t)
     return t->type == SCSI_DVD && t->prevent != 0;
 }
 
+bool scsi_busy(const struct scsi_target *t)
+{
+    return t->running > 0 || t->waiting != NULL;
+}
+
 enum scsi_type scsi_target_type(const struct scsi_target *t)
 {
     return t->type;

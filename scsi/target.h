@@ -89,6 +89,9 @@ int scsi_insert(struct scsi_target *t, struct store *store);
 /* Whether the guest prevents the removal of the medium. */
 bool scsi_target_locked(const struct scsi_target *t);
 
+/* Whether commands are queued or under way. */
+bool scsi_busy(const struct scsi_target *t);
+
 enum scsi_type scsi_target_type(const struct scsi_target *t);
 /* The medium, or NULL. For firmware: its own reads and writes go to the store. */
 struct store *scsi_target_store(struct scsi_target *t);

@@ -188,7 +188,7 @@ def hostile(h):
         except ConnectionError:
             pass
         s.close()
-    bad = Console(h, "linux1", hello="9.9.9 2 0 0 0")
+    bad = Console(h, "linux1", hello="9.9.9 2 0 0 0 0")
     check("different revision levels" in bad.frame("X"), "revision check of consoles")
     deaf = Console(h, "linux1")
     deaf.expect("vMP> ")
@@ -223,7 +223,7 @@ def stop_and_clone(h, c):
     check(h.states()["linux1"] == "Off", "state after hpvmstop")
     check("off: the guest powered off" in h.read("linux1", "app", "events"),
           "the power button was not taken:\n" + h.read("linux1", "app", "events"))
-    check(c.frame("X") == "off", "the viewer was not told")
+    check(c.frame("X") == "off console", "the viewer was not told")
     h.run("hpvmstop", "-P", "linux1", "-F", status=1)
     clone = os.path.join(h.dir, "clone.img")
     out = h.run("hpvmclone", "-F", "-P", "linux1", "-N", "linux2", "-b",

@@ -149,7 +149,7 @@ class Console:
         if hello is None:
             version = subprocess.run([guest.PROGRAM, "--version"], capture_output=True,
                                      text=True).stdout.split()[1]
-            hello = "%s 2 %d 0 0" % (version, quiet)
+            hello = "%s 2 %d 0 0 0" % (version, quiet)
         if hello:
             self.send("H", hello)
 

@@ -212,7 +212,7 @@ int app_connect(const char *uuid, const char *what)
 }
 
 struct answer {
-    int fd;
+    int fd, gift;
     int timeout; /* -1: none */
     char line[APP_LINE_MAX + 1];
     char buffer[APP_LINE_MAX + 1];
@@ -263,14 +263,31 @@ static int greeting(struct answer *a, char *why, size_t size)
     return -EPROTO;
 }
 
+/* A request is short: it is taken as a whole. */
+static int send_request(int to, const char *line, int gift)
+{
+    char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec io = {(char *)line, strlen(line)};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
+    if (gift >= 0) {
+        m.msg_control = control;
+        m.msg_controllen = sizeof control;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof gift);
+        memcpy(CMSG_DATA(c), &gift, sizeof gift);
+    }
+    return sendmsg(to, &m, MSG_NOSIGNAL) == (ssize_t)io.iov_len ? 0 : -ECONNRESET;
+}
+
 static int converse(struct answer *a, const char *request, app_line *each, void *opaque, char *why,
                     size_t size)
 {
     g_autofree char *line = g_strdup_printf("%s\n", request);
     int err = greeting(a, why, size);
-    if (err == 0 &&
-        send(a->fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line)) /* it has room */
-        err = -ECONNRESET;
+    if (err == 0)
+        err = send_request(a->fd, line, a->gift);
     while (err == 0 && (err = read_line(a)) == 0) {
         if (a->line[0] == '+' && each != NULL)
             each(opaque, a->line + 1);
@@ -289,8 +306,8 @@ static int converse(struct answer *a, const char *request, app_line *each, void 
     return err;
 }
 
-int app_request(const char *uuid, const char *request, app_line *each, void *opaque, char *why,
-                size_t size)
+int app_request_fd(const char *uuid, const char *request, int fd, app_line *each, void *opaque,
+                   char *why, size_t size)
 {
     why[0] = '\0';
     if (strlen(request) >= APP_LINE_MAX || strchr(request, '\n') != NULL) {
@@ -299,6 +316,7 @@ int app_request(const char *uuid, const char *request, app_line *each, void *opa
     }
     struct answer *a = g_new0(struct answer, 1);
     a->timeout = strcmp(request, "wait") == 0 ? -1 : ANSWER_MS;
+    a->gift = fd;
     a->fd = app_connect(uuid, "control");
     int err = a->fd;
     if (a->fd < 0)
@@ -309,6 +327,12 @@ int app_request(const char *uuid, const char *request, app_line *each, void *opa
         close(a->fd);
     g_free(a);
     return err;
+}
+
+int app_request(const char *uuid, const char *request, app_line *each, void *opaque, char *why,
+                size_t size)
+{
+    return app_request_fd(uuid, request, -1, each, opaque, why, size);
 }
 
 /* --- starting --- */

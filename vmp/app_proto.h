@@ -92,13 +92,17 @@ int app_connect(const char *uuid, const char *what);
  *   reset                  resets the machine (vMP RS)
  *   eject B,S,T [force]    takes the disc out
  *   insert B,S,T PATH      puts one in
- *   attach RESOURCE        a new disk or drive on an adapter that is there
+ *   attach RESOURCE        a new disk or drive on an adapter that is there; its storage comes as a
+ *                          descriptor with the request (app_request_fd), also for replace
  *   detach RESOURCE        takes it away
  *   replace RESOURCE       gives it another backing store
  *   rename NAME            the guest has another name now
+ *   reload                 the configuration in force has been changed
  *   wait                   answers when the machine has ended, by closing
  */
 typedef void app_line(void *opaque, const char *line);
+int app_request_fd(const char *uuid, const char *request, int fd, app_line *each, void *opaque,
+                   char *why, size_t size);
 int app_request(const char *uuid, const char *request, app_line *each, void *opaque, char *why,
                 size_t size);
 

@@ -1,8 +1,20 @@
-/* hpvmmodify: changes to a guest. Those of a running guest wait for its next start; -A, which
- * asks for them at once and only until then, needs the guest's own process and is refused. */
+/* hpvmmodify: changes to a guest. Those of a running guest come into force at once where its
+ * process can make them, and wait for its next start otherwise; -A makes them for the present run
+ * only. The process is asked without the state being locked. */
+#include "app_proto.h"
+#include "live.h"
 #include "vmp.h"
 
+#include <errno.h>
 #include <string.h>
+
+struct change {
+    const struct vmp_options *o;
+    struct state *s; /* NULL: not locked now */
+    struct entry *e;
+    char **argv;
+    bool reload; /* a running guest's process should look at its configuration */
+};
 
 static bool changes_more_than_name(const struct vmp_options *o)
 {
@@ -21,45 +33,143 @@ static int check_name(struct state *s, const struct entry *e, const char *name)
     return 0;
 }
 
-static int save(struct state *s, const struct entry *e, struct guest *g,
-                const struct vmp_options *o, char **argv)
+static int failed(const struct change *c, int status)
 {
-    int status = 0;
-    const char *name = vmp_value(o, 'N');
-    g_autofree char *line = g_strjoinv(" ", argv + 1);
-    if (name != NULL) {
-        status = state_rename(s, e, name);
-        g_strlcpy(g->name, name, sizeof g->name);
-    }
-    if (status == 0 && changes_more_than_name(o))
-        status = state_save(s, e, g);
+    return vmp_fail("ERROR (%s): %s.", c->e->name, strerror(-status));
+}
+
+/* --- saving --- */
+
+static int rename_guest(struct change *c)
+{
+    const char *name = vmp_value(c->o, 'N');
+    char why[400];
+    int status = name != NULL ? state_rename(c->s, c->e, name) : 0;
     if (status != 0)
-        return vmp_fail("ERROR (%s): %s.", e->name, strerror(-status));
-    state_log(s, e->uuid, line);
+        return failed(c, status);
+    if (name == NULL || !c->e->running)
+        return 0;
+    c->reload = true;
+    if (app_publish(c->e->uuid, name, c->e->guest->number, why, sizeof why) != 0)
+        vmp_fail("WARNING (%s): %s", name, why);
     return 0;
 }
 
-static int modify(const struct vmp_options *o, struct state *s, struct entry *e, char **argv)
+static void log_change(struct change *c)
 {
-    const char *name = vmp_value(o, 'N');
-    struct vmp_host host;
-    if (name != NULL && check_name(s, e, name) != 0)
+    g_autofree char *line = g_strjoinv(" ", c->argv + 1);
+    state_log(c->s, c->e->uuid, line);
+}
+
+static void take_name(const struct change *c, struct guest *g)
+{
+    const char *name = vmp_value(c->o, 'N');
+    if (name != NULL)
+        g_strlcpy(g->name, name, sizeof g->name);
+}
+
+/* The name first: it is written into what is there. */
+static int save_off(struct change *c, struct guest *g)
+{
+    if (rename_guest(c) != 0)
         return 1;
-    if (vmp_has(o, 'A'))
-        return vmp_fail("ERROR (%s): %s", e->name,
-                        e->running ? "The change needs a reboot of the guest."
-                                   : "The guest is not running.");
-    struct guest *g = guest_copy(e->next != NULL ? e->next : e->guest);
-    int status = vmp_apply(o, g);
-    if (status == 0) {
-        g_autofree char *prevent =
-            g_strdup_printf("will prevent HPVM guest %s from booting", g->name);
-        vmp_complete(g, s);
-        vmp_host_read(&host);
-        if (!vmp_has(o, 'F'))
-            vmp_warn(stderr, g, s, &host, VMP_CHECK_CONFIG, prevent);
-        if (!vmp_has(o, 's'))
-            status = save(s, e, g, o, argv);
+    take_name(c, g);
+    int status = changes_more_than_name(c->o) ? state_save(c->s, c->e, g) : 0;
+    return status != 0 ? failed(c, status) : 0;
+}
+
+/* The one in force keeps what must wait; with -A what was configured comes back at the next start.
+ */
+static int save_running(struct change *c, struct guest *wanted, const struct live_plan *p)
+{
+    const struct guest *configured = c->e->next != NULL ? c->e->next : c->e->guest;
+    if (rename_guest(c) != 0)
+        return 1;
+    take_name(c, wanted);
+    take_name(c, p->active);
+    const struct guest *next = vmp_has(c->o, 'A') ? configured : p->rest ? wanted : NULL;
+    int status = state_save_active(c->s, c->e, p->active, next);
+    c->reload = true;
+    return status != 0 ? failed(c, status) : 0;
+}
+
+/* --- running guests --- */
+
+/* Asks the process while others may use the state; nobody may have changed the guest meanwhile. */
+static int ask_process(struct change *c, const struct live_plan *p)
+{
+    char why[RESOURCE_DEVICE_MAX + 300], uuid[37], name[GUEST_NAME_MAX + 1];
+    GString *before = guest_write(c->e->guest), *after = NULL;
+    g_strlcpy(uuid, c->e->uuid, sizeof uuid);
+    g_strlcpy(name, c->e->name, sizeof name);
+    state_close(c->s);
+    c->s = NULL;
+    int status =
+        live_apply(uuid, p, why, sizeof why) != 0 ? vmp_fail("ERROR (%s): %s", name, why) : 0;
+    if (status == 0)
+        c->s = state_open(true, why, sizeof why);
+    if (status == 0 && c->s == NULL)
+        status = vmp_fail("%s", why);
+    c->e = c->s != NULL ? state_find_uuid(c->s, uuid) : NULL;
+    if (c->e != NULL && c->e->guest != NULL)
+        after = guest_write(c->e->guest);
+    if (status == 0 && (after == NULL || !c->e->running || !g_string_equal(before, after)))
+        status = vmp_fail("ERROR (%s): The guest has changed meanwhile.", name);
+    g_string_free(before, TRUE);
+    if (after != NULL)
+        g_string_free(after, TRUE);
+    return status;
+}
+
+static int change_running(struct change *c, struct guest *wanted)
+{
+    struct live_plan p;
+    live_compare(c->e->guest, wanted, &p);
+    int status = 0;
+    if (vmp_has(c->o, 'A') && p.rest)
+        status = vmp_fail("ERROR (%s): The change needs a reboot of the guest.", c->e->name);
+    if (status == 0 && p.requests->len > 0)
+        status = ask_process(c, &p);
+    if (status == 0)
+        status = save_running(c, wanted, &p);
+    live_plan_clear(&p);
+    return status;
+}
+
+/* --- the command --- */
+
+static int apply(struct change *c, struct guest *g)
+{
+    struct vmp_host host;
+    g_autofree char *prevent = g_strdup_printf("will prevent HPVM guest %s from booting", g->name);
+    if (vmp_apply(c->o, g) != 0)
+        return 1;
+    vmp_complete(g, c->s);
+    vmp_host_read(&host);
+    if (!vmp_has(c->o, 'F'))
+        vmp_warn(stderr, g, c->s, &host, VMP_CHECK_CONFIG, prevent);
+    return 0;
+}
+
+static int modify(struct change *c)
+{
+    const char *name = vmp_value(c->o, 'N');
+    struct entry *e = c->e;
+    bool active = vmp_has(c->o, 'A');
+    if (name != NULL && check_name(c->s, e, name) != 0)
+        return 1;
+    if (active && !e->running)
+        return vmp_fail("ERROR (%s): The guest is not running.", e->name);
+    struct guest *g = guest_copy(e->next != NULL && !active ? e->next : e->guest);
+    int status = apply(c, g);
+    if (status == 0 && !vmp_has(c->o, 's')) {
+        status = !e->running                    ? save_off(c, g)
+                 : changes_more_than_name(c->o) ? change_running(c, g)
+                                                : 0;
+        if (status == 0)
+            status = rename_guest(c);
+        if (status == 0)
+            log_change(c);
     }
     guest_free(g);
     return status;
@@ -67,16 +177,23 @@ static int modify(const struct vmp_options *o, struct state *s, struct entry *e,
 
 static int run(const struct vmp_options *o, int argc, char **argv)
 {
+    char uuid[37], why[400];
     if (vmp_check_selection(o) != 0)
         return 1;
-    struct state *s = vmp_open(o, true, argc, argv);
-    if (s == NULL)
+    struct change c = {.o = o, .argv = argv, .s = vmp_open(o, true, argc, argv)};
+    if (c.s == NULL)
         return 1;
-    struct entry *e = vmp_select(o, s);
-    int status = e == NULL ? 1 : modify(o, s, e, argv);
-    if (e != NULL && status != 0)
+    c.e = vmp_select(o, c.s);
+    bool found = c.e != NULL;
+    if (found)
+        g_strlcpy(uuid, c.e->uuid, sizeof uuid);
+    int status = found ? modify(&c) : 1;
+    if (found && status != 0)
         vmp_fail("Unable to modify the guest.");
-    state_close(s);
+    if (c.s != NULL)
+        state_close(c.s);
+    if (c.reload && app_request(uuid, "reload", NULL, NULL, why, sizeof why) != 0 && vmp_runs(uuid))
+        vmp_fail("WARNING: The guest's process was not told: %s", why);
     return status;
 }
 

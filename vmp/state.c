@@ -480,6 +480,21 @@ int state_save(struct state *s, const struct entry *e, const struct guest *g)
     return save_as(s, e->uuid, g, e->running);
 }
 
+int state_save_active(struct state *s, const struct entry *e, const struct guest *active,
+                      const struct guest *next)
+{
+    int dir = state_directory(s, e);
+    if (dir < 0)
+        return dir;
+    int status = next != NULL ? write_config(dir, NEXT, next) : 0;
+    if (status == 0)
+        status = write_config(dir, CURRENT, active);
+    if (status == 0 && next == NULL)
+        unlinkat(dir, NEXT, 0);
+    close(dir);
+    return status;
+}
+
 int state_rename(struct state *s, const struct entry *e, const char *name)
 {
     int dir = openat(s->uuids, e->uuid, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

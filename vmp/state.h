@@ -47,6 +47,9 @@ struct entry *state_find(struct state *s, const char *name, uint64_t number);
 /* 0 or -errno. state_save writes .next for a running guest. */
 int state_create(struct state *s, struct guest *g); /* gives it its number */
 int state_save(struct state *s, const struct entry *e, const struct guest *g);
+/* Of a running guest: the one in force, and the one of the next start or NULL. */
+int state_save_active(struct state *s, const struct entry *e, const struct guest *active,
+                      const struct guest *next);
 int state_rename(struct state *s, const struct entry *e, const char *name);
 int state_remove(struct state *s, const struct entry *e);
 
