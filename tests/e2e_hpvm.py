@@ -138,18 +138,56 @@ def media(h, c):
     check("inserted" in h.read("linux1", "app", "events"), "event log")
 
 
+def live_changes(h, c):
+    """Storage comes, changes and goes while the guest runs; what cannot waits for the next start."""
+    disk2, disk3 = (os.path.join(h.dir, n) for n in ("two.img", "three.img"))
+    for path, letter in ((disk2, b"2"), (disk3, b"3")):
+        with open(path, "wb") as f:
+            f.write(letter * (1 << 20))
+    rescan = "for s in /sys/class/scsi_host/host*/scan; do echo '- - -' > $s; done"
+
+    def guest_says(command, pattern):
+        c.type("\n" + command + "; echo do''ne\n")
+        return c.expect(r"(?s)(%s).*?done\r\n" % pattern).group(1)
+
+    h.run("hpvmmodify", "-F", "-P", "linux1", "-a", "disk:scsi:0,0,5:file:" + disk2)
+    guest_says(rescan + "; sleep 1; head -c 4 /dev/sdb", "2222")
+    check("two.img" in h.run("hpvmstatus", "-P", "linux1"), "the new disk is not in force")
+    check(not os.path.exists(h.file("linux1", "vmm_config.next")), "the change waits")
+    h.run("hpvmmodify", "-F", "-P", "linux1", "-m", "disk:scsi:0,0,5:file:" + disk3)
+    guest_says("blockdev --flushbufs /dev/sdb; head -c 4 /dev/sdb 2>/dev/null || "
+               "dd if=/dev/sdb bs=4 count=1 2>/dev/null", "3333")
+    h.run("hpvmmodify", "-F", "-P", "linux1", "-d", "disk:scsi:0,0,5")
+    guest_says("head -c 4 /dev/sdb || echo go''ne", "gone")
+    check("three.img" not in h.run("hpvmstatus", "-P", "linux1"), "the disk is still there")
+    # For the present run only; without an adapter not at all, or at the next start.
+    h.run("hpvmmodify", "-A", "-P", "linux1", "-a", "disk:scsi:0,0,6:file:" + disk2)
+    check("two.img" not in h.run("hpvmstatus", "-D", "-P", "linux1"), "-A changed the next start")
+    h.run("hpvmmodify", "-A", "-F", "-P", "linux1", "-a", "disk:scsi:1,0,0:file:" + disk3, status=1)
+    check("The change needs a reboot of the guest." in h.err, h.err)
+    h.run("hpvmmodify", "-A", "-F", "-P", "linux1", "-e", "20", "-l", "now")
+    check("20.0%" in h.run("hpvmstatus", "-P", "linux1"), "entitlement in force")
+    h.run("hpvmmodify", "-P", "linux1", "-x", "ram_target=2048M", status=1)
+    check(h.err == "hpvmmodify: ERROR (linux1): Query to dynamic memory driver failed: "
+          "Function is not available.\nhpvmmodify: Failed to set ram_target.\n"
+          "hpvmmodify: Unable to modify the guest.\n", h.err)
+    h.run("hpvmmodify", "-P", "linux1", "-N", "other")
+    check(h.states() == {"other": "On (OS)"}, str(h.states()))
+    h.run("hpvmmodify", "-P", "other", "-N", "linux1")
+
+
 def changed_at_reset(h, c):
     """What was changed meanwhile comes into force when the guest resets; the process stays."""
     pid = h.pid("linux1")
     h.run("hpvmmodify", "-F", "-P", "linux1", "-r", "1G", "-l", "changed")
     check("512 MB" in h.run("hpvmstatus", "-P", "linux1"), "memory changed too early")
     check("1 GB" in h.run("hpvmstatus", "-D", "-P", "linux1"), "deferred memory")
-    c.type("co\r")
-    c.expect(r"Prior Console Output")
     c.type("\nreboot -f\n")
     c.expect(r"\*\*\* VM restarting \*\*\*")
     h.until(lambda: h.states()["linux1"] == "On (EFI)", "state after a reset")
-    check("1 GB" in h.run("hpvmstatus", "-P", "linux1"), "memory after the reset")
+    now = h.run("hpvmstatus", "-P", "linux1")
+    check("1 GB" in now, "memory after the reset")
+    check("two.img" not in now and "10.0%" in now, "what -A did is still in force:\n" + now)
     check(os.path.exists(h.file("linux1", "vmm_config.prev")), "vmm_config.prev")
     check(not os.path.exists(h.file("linux1", "vmm_config.next")), "vmm_config.next")
     check(h.pid("linux1") == pid, "another process after a reset")
@@ -258,6 +296,9 @@ def main():
         confined(h)
         c = viewers(h)
         media(h, c)
+        c.type("co\r")
+        c.expect(r"Prior Console Output")
+        live_changes(h, c)
         changed_at_reset(h, c)
         figures(h)
         hostile(h)

@@ -163,10 +163,11 @@ static int modify(struct change *c)
     struct guest *g = guest_copy(e->next != NULL && !active ? e->next : e->guest);
     int status = apply(c, g);
     if (status == 0 && !vmp_has(c->o, 's')) {
-        status = !e->running                    ? save_off(c, g)
-                 : changes_more_than_name(c->o) ? change_running(c, g)
-                                                : 0;
-        if (status == 0)
+        if (!e->running)
+            status = save_off(c, g);
+        else if (changes_more_than_name(c->o))
+            status = change_running(c, g);
+        else
             status = rename_guest(c);
         if (status == 0)
             log_change(c);
