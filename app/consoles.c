@@ -148,8 +148,9 @@ static void flush(struct viewer *v)
     for (size_t at = 0; at < text->len; at += APP_FRAME_MAX)
         put_frame(v, APP_DATA, text->str + at, MIN(text->len - at, (size_t)APP_FRAME_MAX));
     g_string_truncate(text, 0);
-    if (v->in_command && !mp_waiting(v->mp) && !mp_asking(v->mp)) {
+    if (v->in_command && !mp_waiting(v->mp)) {
         uint8_t failed = mp_failures(v->mp) > v->failures;
+        v->failures = mp_failures(v->mp);
         v->in_command = false;
         put_frame(v, APP_RESULT, &failed, 1);
     }

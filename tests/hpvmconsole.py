@@ -3,17 +3,15 @@ signals on a pseudo-terminal; and its side of the console socket, with a server 
 follows the protocol or breaks it. Every wait has a deadline.
 """
 import os
-import pty
-import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
-import time
+
+from terminal import Terminal
 
 BIN = os.path.dirname(os.environ["KITTSON"])
 SECONDS = 120
@@ -44,65 +42,6 @@ def command(*args, stdin="", name="hpvmconsole"):
                           text=True, timeout=SECONDS)
 
 
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    def __init__(self, *args, **kwargs):
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.text = ""
-        self.process = subprocess.Popen([os.path.join(BIN, "hpvmconsole"), *args],
-                                        stdin=self.slave, stdout=kwargs.get("out", self.slave),
-                                        stderr=subprocess.PIPE, start_new_session=True)
-
-    def expect(self, text):
-        deadline = time.monotonic() + SECONDS
-        while text not in self.text:
-            ready, _, _ = select.select([self.master], [], [], 1)
-            if ready:
-                self.text += os.read(self.master, 4096).decode("latin-1")
-            elif time.monotonic() > deadline or self.process.poll() is not None:
-                fail("%r did not come, but %r" % (text, self.text))
-                break
-        cut = self.text.find(text)
-        seen = self.text[:cut + len(text)]
-        self.text = self.text[cut + len(text):]
-        return seen
-
-    def type(self, text):
-        os.write(self.master, text.encode("latin-1"))
-
-    def modes(self):
-        return termios.tcgetattr(self.slave)
-
-    def raw(self):
-        return not self.modes()[3] & termios.ICANON
-
-    def wait_raw(self, raw, what):
-        deadline = time.monotonic() + SECONDS
-        while self.raw() != raw and time.monotonic() < deadline:
-            time.sleep(0.01)
-        check(self.raw() == raw, what)
-
-    def end(self, status, what):
-        """Waits for the end; the terminal is as it was."""
-        try:
-            deadline = time.monotonic() + SECONDS
-            while self.process.poll() is None and time.monotonic() < deadline:
-                if select.select([self.master], [], [], 0.05)[0]:
-                    self.text += os.read(self.master, 4096).decode("latin-1")
-            same(self.process.wait(1), status, what + ": exit status")
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            fail(what + ": does not end")
-        same(self.modes(), self.before, what + ": terminal modes")
-        errors = self.process.stderr.read().decode()
-        self.process.stderr.close()
-        os.close(self.master)
-        os.close(self.slave)
-        return errors
-
-
 MENU = """
    vMP MAIN MENU
 
@@ -115,6 +54,10 @@ MENU = """
          X: Exit Connection
 
 [compass1] vMP> """
+
+
+def terminal(*args, **more):
+    return Terminal(os.path.join(BIN, "hpvmconsole"), *args, **more)
 
 
 def scripts():
@@ -157,46 +100,46 @@ def scripts():
 def terminals():
     for name, number in (("TERM", signal.SIGTERM), ("HUP", signal.SIGHUP),
                          ("INT", signal.SIGINT), ("SEGV", signal.SIGSEGV)):
-        t = Terminal("-P", "compass1")
+        t = terminal("-P", "compass1")
         t.expect("[compass1] vMP> ")
-        t.wait_raw(True, "raw while it runs")
+        t.wait_raw(True)
         t.process.send_signal(number)
-        t.end(-number, "SIG" + name)
-    t = Terminal("-P", "compass1")
+        t.end(-number)
+    t = terminal("-P", "compass1")
     t.expect("vMP> ")
     t.type("psx\x7f\r")
     part(t.expect("vMP> "), "psx\b \b\r\n\r\nSystem Power State      : Off\r\n", "a terminal")
     t.process.send_signal(signal.SIGTSTP)
-    t.wait_raw(False, "given back while stopped")
+    t.wait_raw(False)
     t.process.send_signal(signal.SIGCONT)
-    t.wait_raw(True, "raw again")
+    t.wait_raw(True)
     t.type("co\r")
     t.expect("Prior Console Output - - - - - - - - - -\r\n")
     t.type("\x03\x04\x1a\x02")
     part(t.expect("vMP> "), "vMP MAIN MENU", "Ctrl-B")
     t.type("X\r")
-    t.end(0, "X")
-    t = Terminal("-P", "compass1", "-e", "^t")
+    t.end(0)
+    t = terminal("-P", "compass1", "-e", "^t")
     t.expect("vMP> ")
     t.type("co\r")
     t.expect("(Use Ctrl-T to return")
     t.type("\x02\x14")
     t.expect("vMP> ")
     t.type("x\r")
-    t.end(0, "-e")
-    t = Terminal("-P", "compass1", "-fi", "-c", "ps")
+    t.end(0)
+    t = terminal("-P", "compass1", "-fi", "-c", "ps")
     t.expect("vMP> CO\r\n")
     t.expect("Prior Console Output")
     t.type("\x02")
-    t.end(0, "attention character with -c")
-    t = Terminal("-P", "compass1", "-c", "ps")
+    t.end(0)
+    t = terminal("-P", "compass1", "-c", "ps")
     t.expect("[compass1] vMP> ps\n".replace("\n", "\r\n"))
-    t.end(0, "-c on a terminal")
+    t.end(0)
     readable, writable = os.pipe()
     os.close(readable)
-    t = Terminal("-P", "compass1", out=writable)
+    t = terminal("-P", "compass1", out=writable)
     os.close(writable)
-    t.end(2, "nobody reads")
+    t.end(2)
 
 
 class Server:
@@ -335,7 +278,7 @@ def sockets(uuid, version):
 
 def handover(uuid, version):
     """A session goes from the menus of an off guest to the process and back."""
-    t = Terminal("-P", "compass1")
+    t = terminal("-P", "compass1")
     t.expect("vMP> ")
     t.type("co\r")
     t.expect("Prior Console Output - - - - - - - - - -\r\n")
@@ -364,7 +307,7 @@ def handover(uuid, version):
     t.expect("[The process of the virtual machine has ended]\r\n[compass1] vMP> ")
     server.finish()
     t.type("x\r")
-    t.end(0, "handed over")
+    t.end(0)
 
 
 def login_shell(root):

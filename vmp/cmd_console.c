@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FAILED = 2, RETRY_MS = 300 };
+enum { FAILED = 2, RETRY_MS = 300, ANSWER_MS = 5000 };
 
 static char enter_console[] = "CO";
 
@@ -100,7 +100,38 @@ static void end_menus(struct console *c)
     c->menus = c->off.menus = NULL;
 }
 
-/* Nobody waits for the answer: a guest whose process is not there is off. */
+static void disconnect(struct console *c)
+{
+    close(c->server);
+    c->server = -1;
+}
+
+static void write_server(struct console *c)
+{
+    ssize_t n = send(c->server, c->out->data, c->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0)
+        g_byte_array_remove_range(c->out, 0, (guint)n);
+    else if (n < 0 && errno != EAGAIN && errno != EINTR)
+        g_byte_array_set_size(c->out, 0); /* the reader will see why */
+}
+
+/* The first bytes of an answer. A process that is about to end closes without one. */
+static bool answered(struct console *c)
+{
+    struct pollfd answer = {.fd = c->server, .events = POLLIN};
+    uint8_t *at;
+    while (c->out->len > 0)
+        write_server(c);
+    if (poll(&answer, 1, ANSWER_MS) <= 0)
+        return true; /* late: waited for with everything else */
+    size_t room = app_frames_room(&c->frames, &at);
+    ssize_t n = read(c->server, at, room);
+    if (n > 0)
+        app_frames_filled(&c->frames, (size_t)n);
+    return n > 0;
+}
+
+/* False: the guest is off, which is when its process is not there. */
 static bool connect_server(struct console *c, enum mp_start how)
 {
     int fd = app_connect(c->uuid, "console");
@@ -111,6 +142,10 @@ static bool connect_server(struct console *c, enum mp_start how)
     c->frames.used = 0;
     g_byte_array_set_size(c->out, 0);
     send_hello(c, how);
+    if (!answered(c)) {
+        disconnect(c);
+        return false;
+    }
     if (c->menus != NULL)
         end_menus(c);
     return true;
@@ -129,12 +164,6 @@ static void begin_menus(struct console *c, enum mp_start how)
     c->menus = c->off.menus = mp_new(&config, &off_guest_ops, &c->off);
     c->failures = 0;
     mp_start(c->menus, how);
-}
-
-static void disconnect(struct console *c)
-{
-    close(c->server);
-    c->server = -1;
 }
 
 /* The guest has gone; the session goes on at the same place. */
@@ -210,31 +239,29 @@ static void server_lost(struct console *c)
     end(c, FAILED);
 }
 
+/* One frame of what has been read. False: there is none yet. */
+static bool take_next(struct console *c)
+{
+    struct app_frame f;
+    int taken = c->server >= 0 ? app_frames_take(&c->frames, "WDRX", &f) : 0;
+    if (taken > 0)
+        take_frame(c, &f);
+    else if (taken < 0)
+        server_lost(c);
+    return taken != 0;
+}
+
 static void read_server(struct console *c)
 {
     uint8_t *at;
-    struct app_frame f;
-    int taken = 0;
     size_t room = app_frames_room(&c->frames, &at);
     ssize_t n = read(c->server, at, room);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n > 0)
         app_frames_filled(&c->frames, (size_t)n);
-    while (n > 0 && !c->ended && c->server >= 0 &&
-           (taken = app_frames_take(&c->frames, "WDRX", &f)) > 0)
-        take_frame(c, &f);
-    if (!c->ended && c->server >= 0 && (n <= 0 || taken < 0))
+    else
         server_lost(c);
-}
-
-static void write_server(struct console *c)
-{
-    ssize_t n = send(c->server, c->out->data, c->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n > 0)
-        g_byte_array_remove_range(c->out, 0, (guint)n);
-    else if (n < 0 && errno != EAGAIN && errno != EINTR)
-        g_byte_array_set_size(c->out, 0); /* the reader will see why */
 }
 
 /* Commands and keys */
@@ -369,9 +396,8 @@ static void loop(struct console *c)
             if (c->next == before && c->closing == closing)
                 break;
         }
-        if (c->ended)
-            break;
-        wait_for_events(c);
+        if (!c->ended && !take_next(c))
+            wait_for_events(c);
         if (c->menus != NULL)
             show_menus(c);
     }

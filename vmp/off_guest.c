@@ -34,10 +34,10 @@ static struct entry *look(const struct off_guest *g, struct state **state)
     return NULL;
 }
 
-static int get_status(void *opaque, struct mp_status *out)
+static int read_status(const struct off_guest *guest, struct mp_status *out)
 {
     struct state *state;
-    const struct entry *e = look(opaque, &state);
+    const struct entry *e = look(guest, &state);
     memset(out, 0, sizeof *out);
     if (e == NULL)
         return -ENOENT;
@@ -53,6 +53,17 @@ static int get_status(void *opaque, struct mp_status *out)
     g_strlcpy(out->label, g->label, sizeof out->label);
     state_close(state);
     return 0;
+}
+
+/* A process that has said goodbye still needs a moment to go. */
+static int get_status(void *opaque, struct mp_status *out)
+{
+    int status = read_status(opaque, out);
+    for (int tries = 0; status == 0 && out->on && tries < 20; tries++) {
+        g_usleep(100 * 1000);
+        status = read_status(opaque, out);
+    }
+    return status;
 }
 
 static void get_drives(void *opaque, GArray *out)
