@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fs_file *root;
     struct block_ram r;
+    struct fs_volume volume;
     struct fs *fs;
     unsigned left = FUZZ_ENTRIES;
     uint8_t *bytes = fuzz_volume(data, 0, SECTORS, 2048, &r);
@@ -17,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(bytes + START, data, size < SECTORS * 2048 - START ? size : SECTORS * 2048 - START);
     if (fs_mount(&r.dev, NULL, &fs) == 0) {
         if (fs_root(fs, &root) == 0) {
+            fs_volume_info(fs, &volume);
             fuzz_walk(root, FUZZ_DEPTH, &left);
             fs_close(root);
         }

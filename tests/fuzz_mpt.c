@@ -1,10 +1,10 @@
 /* Fuzz target: the SCSI adapter as a driver sees it, with a disk and a disc behind it.
  *
  * The input's first byte chooses whether commands end inside the register write or later, in a
- * worker thread; the rest is a sequence of steps: register accesses, bytes put into guest memory,
- * frames posted, handshakes, and short forms of SCSI commands and task management. What it must
- * not do: touch anything outside (the sanitizers see that), change the stores' sizes, or leave a
- * command behind.
+ * worker thread, and what the media are like; the rest is a sequence of steps: register accesses,
+ * bytes put into guest memory, frames posted, handshakes, and short forms of SCSI commands and task
+ * management. What it must not do: touch anything outside (the sanitizers see that), change the
+ * stores' sizes, or leave a command behind.
  */
 #include "fuzz.h"
 
@@ -13,14 +13,19 @@
 #include "mpt.h"
 #include "pci.h"
 
-#define RAM         0x20000u
-#define WINDOW      0x80000000ull
-#define FRAME       0x1000u
-#define LIST        0x2000u /* parameter data of the short form, and room for replies to it */
-#define REPLIES     0x4000u
-#define DISK_BLOCKS 256u
-#define DISC_BYTES  (20u * 2048 + 100)
-#define STEPS       200u
+#define RAM     0x20000u
+#define WINDOW  0x80000000ull
+#define FRAME   0x1000u
+#define LIST    0x2000u /* parameter data of the short form, and room for replies to it */
+#define REPLIES 0x4000u
+#define STEPS   200u
+
+/* Bits of the first byte. */
+#define WITH_THREAD 0x01u
+#define LARGE_DISC  0x02u /* a DVD */
+#define PROTECTED   0x04u /* the disk */
+#define CUT_OFF     0x08u /* the disk's second half cannot be read */
+#define TINY_DISK   0x10u /* less than a block */
 
 #define REG_DOORBELL   0x00u
 #define REG_INT_STATUS 0x30u
@@ -38,12 +43,12 @@ struct rig {
     struct io_pool *io;
     struct mpt *mpt;
     struct scsi_target *target[2];
-    struct store *store[2];
     int fd[2];
+    off_t size[2]; /* of the media, and of the disk's file */
+    off_t left;
+    bool read_only;
     uint64_t base;
 };
-
-static const uint32_t sizes[] = {DISK_BLOCKS * 512, DISC_BYTES};
 
 /* --- the input --- */
 
@@ -82,14 +87,16 @@ static unsigned no_irq(unsigned bus, unsigned n)
     return bus + n;
 }
 
-static struct store *open_store(unsigned n, int *fd)
+static struct store *open_store(struct rig *g, unsigned n)
 {
-    static char zeros[DISK_BLOCKS * 512];
-    struct store_options o = {.read_only = n == 1};
+    struct store_options o = {.read_only = n == 1 || g->read_only};
     struct store *s;
-    char why[200];
-    const char *path = fuzz_file(zeros, sizes[n], fd);
+    char path[32], why[200];
 
+    g->fd[n] = memfd_create("fuzz", 0);
+    if (g->fd[n] < 0 || ftruncate(g->fd[n], g->size[n]) != 0)
+        abort();
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", g->fd[n]);
     if (store_open(path, &o, &s, why, sizeof(why)) != 0)
         abort();
     return s;
@@ -99,13 +106,22 @@ static void add_target(struct rig *g, unsigned n)
 {
     struct scsi_target_config c = {.type = n ? SCSI_DVD : SCSI_DISK, .wwn = 1, .io = g->io};
 
-    g->store[n] = c.store = open_store(n, &g->fd[n]);
+    c.store = open_store(g, n);
     g->target[n] = scsi_target_new(&c);
     if (g->target[n] == NULL || mpt_attach(g->mpt, n, g->target[n]) != 0)
         abort();
 }
 
-static void start(struct rig *g, unsigned threads)
+static void choose_media(struct rig *g, unsigned how)
+{
+    g->size[0] = g->left = how & TINY_DISK ? 100 : 256 * 512;
+    g->size[1] = how & LARGE_DISC ? 3ll << 30 : 20 * 2048 + 100;
+    g->read_only = how & PROTECTED;
+    if (how & CUT_OFF)
+        g->left = g->size[0] / 2;
+}
+
+static void start(struct rig *g, unsigned how)
 {
     struct pci_root_config root = {.mem32 = WINDOW,
                                    .mem32_size = 1 << 28,
@@ -115,13 +131,14 @@ static void start(struct rig *g, unsigned threads)
     struct mpt_config c = {.device = 1};
     int err;
 
+    choose_media(g, how);
     g->mem = mem_new();
     g->ports = ioport_new();
     g->pci = pci_new(g->mem, g->ports);
     if (mem_add_ram(g->mem, 0, RAM) != 0 || pci_add_root(g->pci, &root) != 0)
         abort();
     c.pci = g->pci;
-    c.io = g->io = io_new(threads);
+    c.io = g->io = io_new(how & WITH_THREAD);
     g->mpt = mpt_new(&c, &err);
     if (g->mpt == NULL)
         abort();
@@ -129,6 +146,8 @@ static void start(struct rig *g, unsigned threads)
     g->base = pci_config_read(g->pci, 0, 0, 1 << 3, PCI_BAR0 + 4, 4) & ~15u;
     add_target(g, 0);
     add_target(g, 1);
+    if (ftruncate(g->fd[0], g->left) != 0)
+        abort();
 }
 
 static void stop(struct rig *g)
@@ -139,10 +158,10 @@ static void stop(struct rig *g)
     for (unsigned n = 0; n < 2; n++) {
         struct store *s = scsi_target_store(g->target[n]);
 
-        if (s != NULL && store_size(s) != sizes[n])
+        if (s != NULL && store_size(s) != (uint64_t)g->size[n])
             abort();
         scsi_target_free(g->target[n]);
-        if (lseek(g->fd[n], 0, SEEK_END) != sizes[n])
+        if (lseek(g->fd[n], 0, SEEK_END) > g->size[n])
             abort();
         close(g->fd[n]);
     }
@@ -217,7 +236,8 @@ static void take_replies(struct rig *g)
     }
 }
 
-/* A SCSI command whose data is at LIST: target and flags, CDB, length, bytes to send. */
+/* A SCSI command whose data is at LIST: target and flags, CDB, length, bytes to send. The length is
+ * that of the bytes, or one of its own: then what lies behind them is sent too. */
 static void command(struct rig *g, struct input *in)
 {
     uint8_t frame[128] = {0}, list[512];
@@ -232,10 +252,11 @@ static void command(struct rig *g, struct input *in)
     put32(frame + 0x14, (how & 2 ? 0x01000000u : 0x02000000u) | (how >> 4 & 3) << 8);
     take_bytes(in, frame + 0x18, 16);
     length = take(in, 2);
-    if (how & 4) { /* as much as there is */
+    if (how & 4) {
         n = take_bytes(in, list, take(in, 1) * 2);
         mem_dma_write(g->mem, LIST, list, n);
-        length = (uint32_t)n;
+        if (!(how & 8))
+            length = (uint32_t)n;
     }
     put32(frame + 0x28, length);
     put32(frame + 0x2c, 0x1800);
@@ -276,8 +297,7 @@ static void change_medium(struct rig *g, bool force)
         return;
     }
     close(g->fd[1]);
-    g->store[1] = open_store(1, &g->fd[1]);
-    if (scsi_insert(g->target[1], g->store[1]) != 0)
+    if (scsi_insert(g->target[1], open_store(g, 1)) != 0)
         abort();
 }
 
@@ -337,7 +357,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rig g;
 
     log_set_level(LOG_ERROR);
-    start(&g, take(&in, 1) & 1);
+    start(&g, take(&in, 1));
     init(&g, 4);
     for (unsigned i = 0; i < STEPS && in.p < in.end; i++)
         step(&g, &in);
