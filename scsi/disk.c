@@ -8,6 +8,7 @@
 #define SECTORS 63u
 
 #define UNMAP_DESCRIPTORS 64u
+#define LONG_MAX_BYTES    (1u << 30) /* of WRITE SAME and UNMAP: a reset waits for what runs */
 
 /* --- addresses --- */
 
@@ -192,6 +193,10 @@ static void write_same(struct scsi_target *t, struct scsi_request *r)
         return;
     if (e.blocks == 0)
         e.blocks = t->blocks - e.lba;
+    if (e.blocks > LONG_MAX_BYTES / t->block_size) {
+        scsi_check(r, SENSE_INVALID_FIELD);
+        return;
+    }
     p = scsi_parameters(r, t->block_size);
     if (p == NULL)
         return;
@@ -242,6 +247,7 @@ static void unmap_next(struct scsi_request *r, int err)
 static void unmap(struct scsi_target *t, struct scsi_request *r)
 {
     size_t len = be16(r->cdb + 7);
+    uint64_t blocks = 0;
     const uint8_t *p;
     unsigned count;
 
@@ -258,7 +264,9 @@ static void unmap(struct scsi_target *t, struct scsi_request *r)
         return;
     }
     count = unmap_count(r, len);
-    if (count > UNMAP_DESCRIPTORS) {
+    for (unsigned i = 0; i < count; i++)
+        blocks += unmap_extent(p, i).blocks;
+    if (count > UNMAP_DESCRIPTORS || blocks > LONG_MAX_BYTES / t->block_size) {
         scsi_check(r, SENSE_INVALID_PARAMETER);
         return;
     }
@@ -513,10 +521,10 @@ static int disk_vpd(struct scsi_target *t, unsigned page, uint8_t *d)
         put16(d + 2, 8);
         put32(d + 4, SCSI_MAX_TRANSFER / t->block_size);
         put32(d + 8, (1u << 20) / t->block_size);
-        put32(d + 16, UINT32_MAX); /* UNMAP: blocks */
+        put32(d + 16, LONG_MAX_BYTES / t->block_size); /* UNMAP: blocks */
         put32(d + 20, UNMAP_DESCRIPTORS);
-        put32(d + 24, 8);          /* granularity: a page of a host file */
-        put64(d + 32, UINT32_MAX); /* WRITE SAME */
+        put32(d + 24, 8);                              /* granularity: a page of a host file */
+        put64(d + 32, LONG_MAX_BYTES / t->block_size); /* WRITE SAME */
         return 60;
     case 0xb1: /* characteristics: not told */
         return 60;

@@ -192,6 +192,23 @@ void io_submit(struct io_pool *p, struct io_job *job)
     pthread_mutex_unlock(&p->lock);
 }
 
+void io_cancel(struct io_pool *p, struct io_job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    for (struct io_job **q = &p->waiting.first; *q != NULL; q = &(*q)->next) {
+        if (*q != job)
+            continue;
+        *q = job->next;
+        if (*q == NULL)
+            p->waiting.last = q;
+        job->result = -ECANCELED;
+        push(&p->finished, job);
+        signal_finished(p);
+        break;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
 void io_poll(struct io_pool *p)
 {
     uint64_t count;

@@ -36,6 +36,8 @@ void io_free(struct io_pool *p);
 
 /* The job stays the caller's and must live until its done function was called. */
 void io_submit(struct io_pool *p, struct io_job *job);
+/* A job that has not begun ends with -ECANCELED; its done function is called as ever. */
+void io_cancel(struct io_pool *p, struct io_job *job);
 /* Calls the done functions of finished jobs. */
 void io_poll(struct io_pool *p);
 /* Until everything submitted is done. */

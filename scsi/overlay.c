@@ -356,7 +356,7 @@ static bool header_good(const struct header *h)
     uint64_t size = le64toh(h->size), bytes = bitmap_bytes_for(size);
 
     return memcmp(h->magic, MAGIC, sizeof(h->magic)) == 0 && le32toh(h->crc) == header_crc(h) &&
-           le32toh(h->block_size) == BLOCK && size <= MAX_SIZE &&
+           le32toh(h->block_size) == BLOCK && size <= MAX_SIZE && size == le64toh(h->base_size) &&
            le64toh(h->bitmap) == HEADER_SIZE && le64toh(h->bitmap_bytes) == bytes &&
            le64toh(h->data) == round_up(HEADER_SIZE + bytes, DATA_ALIGN) &&
            memchr(h->base, 0, sizeof(h->base)) != NULL;

@@ -194,7 +194,8 @@ int nbd_store_open(const char *uri, bool read_only, struct store **out, char *wh
         return refuse(nbd, -EROFS, uri, "the server gives it read-only; add ,ro", why, why_size);
     s = calloc(1, sizeof(*s));
     if (s != NULL)
-        s->store = (struct store){&nbd_ops, strdup(uri), (uint64_t)bytes, read_only, STORE_NETWORK, 0};
+        s->store =
+            (struct store){&nbd_ops, strdup(uri), (uint64_t)bytes, read_only, STORE_NETWORK, 0};
     if (s == NULL || s->store.name == NULL) {
         free(s);
         return refuse(nbd, -ENOMEM, uri, "out of memory", why, why_size);

@@ -139,7 +139,7 @@ uint32_t scsi_io_sense(const struct scsi_request *r, int err)
 
     if (err == -EROFS)
         return SENSE_WRITE_PROTECTED;
-    if (log_once(store_name(s), (unsigned long long)-err << 1 | reading))
+    if (err != -ECANCELED && log_once(store_name(s), (unsigned long long)-err << 1 | reading))
         log_warn("%s: the host cannot %s it (%s); the guest sees a medium error", store_name(s),
                  reading ? "read" : "write", strerror(-err));
     return reading ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
@@ -299,6 +299,7 @@ bool scsi_cancel(struct scsi_target *t, struct scsi_request *r)
             t->waiting_last = p;
         return true;
     }
+    io_cancel(t->io, &r->job);
     return false;
 }
 

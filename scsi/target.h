@@ -74,7 +74,7 @@ void scsi_target_free(struct scsi_target *t);
 
 void scsi_submit(struct scsi_target *t, struct scsi_request *r);
 /* Takes back a command that has not started; its done is not called. False: it runs, and done will
- * be called. */
+ * be called, soon when its access to the medium has not begun. */
 bool scsi_cancel(struct scsi_target *t, struct scsi_request *r);
 /* Power-on or bus reset; nothing may be in flight. Power also forgets registrations without
  * APTPL and mode pages. */

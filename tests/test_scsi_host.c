@@ -2,6 +2,7 @@
  * keeps a log of its calls and fails when told to. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ struct trial {
     struct store store;
     char calls[64]; /* r, w, z, f: in the order in which they came */
     int fail_read, fail_write, fail_flush;
-    uint64_t fail_from; /* offset from which transfers fail */
+    uint64_t fail_from;   /* offset from which transfers fail */
+    pthread_mutex_t gate; /* writes wait for it */
     uint8_t bytes[BLOCKS * 512];
 };
 
@@ -52,7 +54,9 @@ static int trial_write(struct store *s, uint64_t offset, const void *buf, size_t
     bool fails = x->fail_write != 0 && offset + len > x->fail_from;
     size_t n = !fails ? len : offset < x->fail_from ? (size_t)(x->fail_from - offset) : 0;
 
+    pthread_mutex_lock(&x->gate);
     say(x, 'w');
+    pthread_mutex_unlock(&x->gate);
     memcpy(x->bytes + offset, buf, n);
     return fails ? x->fail_write : 0;
 }
@@ -113,6 +117,7 @@ static void setup(void)
 
     log_set_level(LOG_ERROR);
     trial = calloc(1, sizeof(*trial));
+    pthread_mutex_init(&trial->gate, NULL);
     trial->store.ops = &ops;
     trial->store.name = strdup("trial");
     trial->store.size = sizeof(trial->bytes);
@@ -252,6 +257,69 @@ START_TEST(failed_flush_and_reset)
 }
 END_TEST
 
+/* WRITE SAME and UNMAP of more than one can wait for: refused, and the limits are told. */
+START_TEST(long_commands)
+{
+    uint32_t blocks = (1u << 30) / 512;
+
+    scsi_target_free(t);
+    struct scsi_target_config c = {.type = SCSI_DISK, .wwn = 1, .store = &trial->store, .io = io};
+    trial->store.size = 1ull << 40; /* nothing of this is touched */
+    trial->store.name = strdup("trial");
+    t = scsi_target_new(&c);
+    NONE(0x00);
+    good(IN(255, 0x12, 1, 0xb0, 0, 255), "");
+    ck_assert_uint_eq((uint32_t)data[20] << 24 | data[21] << 16 | data[22] << 8 | data[23], blocks);
+    ck_assert_mem_eq(data + 40, data + 20, 4);
+    memset(data, 1, 512);
+    ck_assert_uint_eq(OUT(512, 0x93, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 1), 2);
+    ck_assert_uint_eq(r.sense[12], 0x24);
+    ck_assert_uint_eq(OUT(512, 0x93, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 2); /* to the end */
+    memset(data, 0, 64);
+    data[3] = 32;
+    data[17] = data[33] = 0x10; /* half of it, */
+    data[35] = 1;               /* and a block more */
+    ck_assert_uint_eq(OUT(40, 0x42, 0, 0, 0, 0, 0, 0, 0, 40), 2);
+    ck_assert_uint_eq(r.sense[12], 0x26);
+    ck_assert_str_eq(trial->calls, "");
+}
+END_TEST
+
+static unsigned ended;
+
+static void count(struct scsi_request *q)
+{
+    (void)q;
+    ended++;
+}
+
+/* Commands that are taken back wait for those in the host's hands only, not for all the others. */
+START_TEST(taken_back)
+{
+    static struct scsi_request q[20];
+
+    memset(trial->calls, 0, sizeof(trial->calls));
+    ended = 0;
+    pthread_mutex_lock(&trial->gate);
+    for (unsigned i = 0; i < 20; i++) {
+        q[i] = (struct scsi_request){.cdb = {0x2a, 0, 0, 0, 0, (uint8_t)i, 0, 0, 1},
+                                     .lun0 = true,
+                                     .direction = SCSI_DATA_OUT,
+                                     .data = data,
+                                     .length = 512,
+                                     .done = count};
+        scsi_submit(t, &q[i]);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert(!scsi_cancel(t, &q[i]));
+    pthread_mutex_unlock(&trial->gate);
+    io_drain(io);
+    ck_assert_uint_eq(ended, 20);
+    ck_assert_uint_le(strlen(trial->calls), 2);        /* threads of the pool */
+    good(OUT(512, 0x2a, 0, 0, 0, 0, 1, 0, 0, 1), "w"); /* and it goes on */
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("scsi_host");
@@ -264,6 +332,8 @@ static Suite *suite(void)
     tcase_add_test(c, unreadable_host);
     tcase_add_test(c, failed_flush);
     tcase_add_test(c, failed_flush_and_reset);
+    tcase_add_test(c, long_commands);
+    tcase_add_test(c, taken_back);
     suite_add_tcase(s, c);
     return s;
 }

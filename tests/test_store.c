@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "io.h"
 #include "log.h"
@@ -426,8 +427,34 @@ static void patch(const char *path, long offset, const void *data, size_t len)
     fclose(f);
 }
 
+/* Right checksum, wrong numbers: a bitmap of gigabytes for a base of one megabyte. */
+static void absurd_size(void)
+{
+    enum { SIZE_AT = 16, BITMAP_BYTES_AT = 32, CRC_AT = 2112 };
+    uint8_t h[CRC_AT];
+    uint64_t size = 1ull << 45, bitmap = (size >> 15) + 4096, data;
+    uint32_t crc;
+    FILE *f;
+
+    unlink(over);
+    ck_assert_int_eq(try_open(base, false, over), 0);
+    f = fopen(over, "rb");
+    ck_assert_uint_eq(fread(h, 1, sizeof(h), f), sizeof(h));
+    fclose(f);
+    data = (4096 + bitmap + 0xfffff) & ~0xfffffull;
+    memcpy(h + SIZE_AT, &size, 8);
+    memcpy(h + BITMAP_BYTES_AT, &bitmap, 8);
+    memcpy(h + BITMAP_BYTES_AT + 8, &data, 8);
+    crc = (uint32_t)crc32(0, h, sizeof(h));
+    patch(over, 0, h, sizeof(h));
+    patch(over, CRC_AT, &crc, 4);
+    ck_assert_int_eq(try_open(base, false, over), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(why, "damaged"));
+}
+
 START_TEST(overlay_damaged)
 {
+    absurd_size();
     static const long offsets[] = {0, 8, 12, 16, 24, 32, 40, 48, 100, 2100};
 
     for (unsigned i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
