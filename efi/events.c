@@ -157,7 +157,7 @@ void events_arm(struct boot *b, uint64_t moment)
         return;
     c->cr[CR_ITV] = BOOT_TIMER_VECTOR;
     c->cr[CR_ITM] = MAX(moment, soon);
-    sapic_rearm(c);
+    c->itm_armed = true; /* also when the host was away so long that the moment has passed */
 }
 
 void events_set_tpl(struct boot *b, unsigned tpl)

@@ -386,6 +386,14 @@ def grub(disk):
         g.expect(r"grub> ", 60)
         g.send("exit\r")
         g.expect(r"fs0:\\> $", 60)
+        sh.want("bcfg boot addp 1 efi\\boot\\bootia64.efi \"Short\"", "Add")
+        out = sh.want("bcfg boot dump", "01. HD(Part1,Sig").replace("\n", "")
+        check("/\\efi\\boot\\bootia64.efi \"Short\"" in out, out)
+        g.send("reset\r")
+        g.expect(r"will be booted in \d+ seconds", 60)
+        g.send("\r")
+        g.expect(r"Loading\.: Short", 60)
+        g.expect(r"GNU GRUB", 60)
 
 
 def program(bench, tmp):

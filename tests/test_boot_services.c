@@ -86,7 +86,7 @@ static struct mem *m;
 static struct firmware *fw;
 static struct cpu *c;
 static struct boot *b;
-static uint64_t now_ns;
+static uint64_t now_ns, now_step; /* the clock moves on with every look at it */
 static uint8_t *volume;
 static struct block_ram ram;
 static bool empty_drive;
@@ -101,7 +101,7 @@ static void on_firmware(void *opaque, struct cpu *cpu, uint64_t imm)
 static uint64_t clock_ns(void *opaque)
 {
     (void)opaque;
-    return now_ns;
+    return now_ns += now_step;
 }
 
 static int medium(void *opaque, struct block_dev *dev, uint32_t *id)
@@ -143,6 +143,7 @@ static void setup(void)
     c = cpu_new(0, CPU_MONTECITO, m);
     cpu_set_hooks(c, &hooks);
     now_ns = 1000000000;
+    now_step = 0;
     volume = calloc(1, VOLUME);
     block_ram_init(&ram, volume, VOLUME, 512);
     ck_assert_int_eq(fat_format(&ram.dev, &format), 0);
@@ -347,6 +348,16 @@ START_TEST(waiting)
     start = now_ns;
     SERVICE(STALL, 30000);
     ck_assert_uint_ge(now_ns - start, 30000000);
+}
+END_TEST
+
+/* A host that is away between any two looks at the clock: no timer gets lost. */
+START_TEST(slow_host)
+{
+    ck_assert_uint_eq(SERVICE(CREATE_EVENT, EVT_TIMER, 0, 0, 0, DATA), EFI_SUCCESS);
+    SERVICE(SET_TIMER, get64(DATA), 2, 10000000); /* 1 s */
+    now_step = 6000000;
+    ck_assert_uint_eq(SERVICE(WAIT_FOR_EVENT, 1, DATA, DATA + 8), EFI_SUCCESS);
 }
 END_TEST
 
@@ -793,6 +804,7 @@ static Suite *suite(void)
     tcase_add_test(t, high_level_masks_interrupts);
     tcase_add_test(t, timer_interrupts_a_program);
     tcase_add_test(t, waiting);
+    tcase_add_test(t, slow_host);
     tcase_add_test(t, protocols);
     tcase_add_test(t, fpswa_protocol);
     tcase_add_test(t, opening);
