@@ -20,24 +20,29 @@ static void take_icmp(struct pxe *p, const struct udp4_datagram *d)
     p->icmp_from = d->src;
 }
 
-/* Returns the number of frames taken. */
-static unsigned pump(struct pxe *p)
+/* Takes one frame; false: there is none. */
+static bool take_frame(struct pxe *p)
 {
     uint8_t frame[NIC_FRAME];
-    unsigned count = 0;
-    size_t len;
+    struct udp4_datagram d;
+    size_t len = netif_receive(p->n, frame);
+    enum udp4_kind kind = len ? udp4_input(&p->net, frame, len, &d) : UDP4_NOTHING;
 
-    while (count < FRAMES_PER_STEP && (len = netif_receive(p->n, frame)) > 0) {
-        struct udp4_datagram d;
-        enum udp4_kind kind = udp4_input(&p->net, frame, len, &d);
+    if (kind == UDP4_ICMP_ERROR)
+        take_icmp(p, &d);
+    if (kind == UDP4_DATAGRAM)
+        p->op->input(p, &d, pxe_ms(p->b));
+    return len != 0;
+}
 
-        count++;
-        if (kind == UDP4_ICMP_ERROR)
-            take_icmp(p, &d);
-        if (kind == UDP4_DATAGRAM)
-            p->op->input(p, &d, pxe_ms(p->b));
-    }
-    return count;
+/* Frames until the operation is over: what comes later is for the next one. */
+static bool pump(struct pxe *p, unsigned *frames, uint64_t *status)
+{
+    bool over = p->op->poll(p, pxe_ms(p->b), status);
+
+    for (*frames = 0; !over && *frames < FRAMES_PER_STEP && take_frame(p); (*frames)++)
+        over = p->op->poll(p, pxe_ms(p->b), status);
+    return over;
 }
 
 /* Keys are the caller's unless the boot manager is behind it; then others are swallowed. */
@@ -63,8 +68,7 @@ static void look(struct boot *b, struct task *t, uint64_t unused)
         task_done(b, t, EFI_ABORTED);
         return;
     }
-    frames = pump(p);
-    over = p->op->poll(p, pxe_ms(b), &status);
+    over = pump(p, &frames, &status);
     if (!over && cancelled(p)) {
         over = true;
         status = EFI_ABORTED;
