@@ -336,6 +336,15 @@ static void close_logs(struct app *a)
         app_log_close(logs[i]);
 }
 
+/* Once for each start; the guest runs all the same. */
+static void say_entitlement(struct app *a)
+{
+    int err = link_entitled();
+    if (err != 0)
+        app_log_line(a->log, "the CPU entitlement is only configuration: %s (%s)",
+                     "control groups of version 2 cannot be used", strerror(-err));
+}
+
 static int start(struct app *a, const struct app_options *o, char *why, size_t size)
 {
     const struct runner_events events = {.opaque = a,
@@ -366,6 +375,7 @@ static int start(struct app *a, const struct app_options *o, char *why, size_t s
     g_timeout_add_seconds(1, first_figures, a);
     g_timeout_add_seconds(USAGE_SECONDS, take_figures, a);
     app_note(a, "started");
+    say_entitlement(a);
     publish_state(a);
     return runner_start(a->runner);
 }

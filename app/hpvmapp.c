@@ -21,6 +21,7 @@
 #include "app_impl.h"
 #include "app_proto.h"
 #include "confine.h"
+#include "entitlement.h"
 #include "keeper.h"
 #include "log.h"
 #include "report.h"
@@ -178,6 +179,14 @@ static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
     _exit(err != 0);
 }
 
+static int give_entitlement(const struct start *s, pid_t child)
+{
+    struct vmp_host host;
+    vmp_host_read(&host);
+    return entitlement_set(s->uuid, child, vmp_entitlement(s->guest, &host),
+                           (unsigned)s->guest->vcpus);
+}
+
 static _Noreturn void keeper_process(struct start *s, int ready)
 {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE};
@@ -197,6 +206,7 @@ static _Noreturn void keeper_process(struct start *s, int ready)
     }
     be_nobody();
     if (k.child > 0) {
+        k.entitled = give_entitlement(s, k.child);
         close(link[1]);
         close(s->control);
         close(s->console);

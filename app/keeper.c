@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #include "app_proto.h"
+#include "entitlement.h"
 #include "state.h"
 
-enum { ASK_READY, ASK_STATE, ASK_OS, ASK_OPEN, ASK_CONFIG, ASK_PROMOTE };
+enum { ASK_READY, ASK_ENTITLED, ASK_STATE, ASK_OS, ASK_OPEN, ASK_CONFIG, ASK_PROMOTE };
 
 struct ask {
     int what, flags;
@@ -66,6 +67,11 @@ static int ask(int what, int flags, const char *text)
 int link_ready(void)
 {
     return ask(ASK_READY, 0, "");
+}
+
+int link_entitled(void)
+{
+    return ask(ASK_ENTITLED, 0, "");
 }
 
 int link_state(const char *run)
@@ -216,6 +222,8 @@ static int serve(struct keeper *k, const struct ask *a)
     switch (a->what) {
     case ASK_READY:
         return ready(k);
+    case ASK_ENTITLED:
+        return k->entitled;
     case ASK_STATE:
         return set_state(k, a->text);
     case ASK_OS:
@@ -244,5 +252,6 @@ void keeper_run(struct keeper *k)
     kill(k->child, SIGKILL); /* it has closed its link: nothing good comes any more */
     while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR)
         continue;
+    entitlement_remove(k->uuid);
     app_withdraw(k->uuid);
 }

@@ -13,12 +13,11 @@
 
 struct keeper {
     const char *uuid;
-    int lock;    /* of the guest */
-    int link;    /* to the machine's process */
-    int ready;   /* gets one byte when the guest runs */
-    pid_t child; /* the machine's process */
-    char name[256];
-    unsigned long long number;
+    int lock;     /* of the guest */
+    int link;     /* to the machine's process */
+    int ready;    /* gets one byte when the guest runs */
+    pid_t child;  /* the machine's process */
+    int entitled; /* 0, or why it has no control group */
 };
 
 /* Serves until the machine's process has ended, and clears up after it. */
@@ -27,6 +26,8 @@ void keeper_run(struct keeper *k);
 /* The machine's side; any thread. Negative errnos. */
 void link_use(int link);
 int link_ready(void);
+/* 0, or why the entitlement is only configuration. */
+int link_entitled(void);
 int link_state(const char *run);
 int link_os_type(const char *type);
 /* A file of the configuration, opened with the flags of open(2). A descriptor. */

@@ -2,6 +2,7 @@
  * process can make them, and wait for its next start otherwise; -A makes them for the present run
  * only. The process is asked without the state being locked. */
 #include "app_proto.h"
+#include "entitlement.h"
 #include "live.h"
 #include "vmp.h"
 
@@ -78,6 +79,14 @@ static int save_off(struct change *c, struct guest *g)
     return status != 0 ? failed(c, status) : 0;
 }
 
+/* hpvmapp has said at the start if there are no control groups. */
+static void change_entitlement(const struct guest *g)
+{
+    struct vmp_host host;
+    vmp_host_read(&host);
+    entitlement_set(g->uuid, 0, vmp_entitlement(g, &host), (unsigned)g->vcpus);
+}
+
 /* The one in force keeps what must wait; with -A what was configured comes back at the next start.
  */
 static int save_running(struct change *c, struct guest *wanted, const struct live_plan *p)
@@ -90,6 +99,9 @@ static int save_running(struct change *c, struct guest *wanted, const struct liv
     const struct guest *next = vmp_has(c->o, 'A') ? configured : p->rest ? wanted : NULL;
     int status = state_save_active(c->s, c->e, p->active, next);
     c->reload = true;
+    if (status == 0 &&
+        (p->active->percent != c->e->guest->percent || p->active->cycles != c->e->guest->cycles))
+        change_entitlement(p->active);
     return status != 0 ? failed(c, status) : 0;
 }
 

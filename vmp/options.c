@@ -11,9 +11,10 @@ static const struct {
     const char *name;
     vmp_command *run;
 } commands[] = {
-    {"hpvmcreate", vmp_create}, {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
-    {"hpvmremove", vmp_remove}, {"hpvmstart", vmp_start},   {"hpvmstop", vmp_stop},
-    {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},     {"hpvmconsole", vmp_console},
+    {"hpvmcreate", vmp_create},   {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
+    {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},      {"hpvmstart", vmp_start},
+    {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
+    {"hpvmconsole", vmp_console},
 };
 static const char *running = "hpvm";
 

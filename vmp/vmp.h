@@ -16,6 +16,7 @@ int vmp_modify(int argc, char **argv);
 int vmp_clone(int argc, char **argv);
 int vmp_remove(int argc, char **argv);
 int vmp_start(int argc, char **argv);
+int vmp_service(int argc, char **argv);
 int vmp_stop(int argc, char **argv);
 int vmp_status(int argc, char **argv);
 int vmp_info(int argc, char **argv);
