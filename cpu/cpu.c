@@ -99,6 +99,7 @@ static void clear_registers(struct cpu *c)
     memset(c->stk, 0, sizeof c->stk);
     memset(c->stk_nat, 0, sizeof c->stk_nat);
     c->fr[1] = (struct fpreg){1ull << 63, FP_EXP_BIAS, 0};
+    c->fd[1] = 0x3ff0000000000000ull;
     c->pr = 1;
     c->lc = c->ec = c->ccv = c->unat = c->csd = c->ssd = c->pfs = 0;
     c->fpsr = 0x9804c0270033full;
@@ -193,7 +194,14 @@ struct fpreg cpu_fr(const struct cpu *c, unsigned n)
 void cpu_set_fr(struct cpu *c, unsigned n, struct fpreg v)
 {
     if (n >= 2)
-        c->fr[fr_phys(c, n, true)] = v;
+        fr_put(c, fr_phys(c, n, true), v);
+}
+
+void cpu_settle_fr(struct cpu *c)
+{
+    for (unsigned n = 2; n < 128; n++)
+        if (fr_is_double(c, n))
+            fr_settle(c, n);
 }
 
 bool cpu_pr(const struct cpu *c, unsigned n)

@@ -240,6 +240,9 @@ struct cpu {
     uint64_t br[8];
     uint64_t lc, ec;
     struct fpreg fr[128]; /* physical numbers for f32..f127 */
+    uint64_t fd[128];     /* doubles of translated code, see cpu/fr_double.h */
+    uint32_t mxcsr;       /* scratch */
+    uint64_t fr_dbl[2];   /* bit n: FR n is fd[n], and fr[n] is out of date */
     uint64_t fpsr, unat, ccv, csd, ssd;
     uint64_t kr[8];
     /* --- register stack: see cpu/rse.h --- */
@@ -326,6 +329,8 @@ void cpu_set_gr(struct cpu *c, unsigned n, uint64_t value); /* clears NaT; ignor
 bool cpu_gr_nat(const struct cpu *c, unsigned n);
 void cpu_set_gr_nat(struct cpu *c, unsigned n, bool nat);
 struct fpreg cpu_fr(const struct cpu *c, unsigned n);
+/* Brings all of fr[] up to date, for whoever looks at it directly. */
+void cpu_settle_fr(struct cpu *c);
 void cpu_set_fr(struct cpu *c, unsigned n, struct fpreg v);
 bool cpu_pr(const struct cpu *c, unsigned n);
 uint64_t cpu_pr_all(const struct cpu *c); /* as mov r=pr reads them */

@@ -10,6 +10,7 @@
 #define KITTSON_CPU_INTERP_H
 
 #include "cpu.h"
+#include "fr_double.h"
 #include "insn.h"
 #include "softtlb.h"
 
@@ -205,13 +206,17 @@ ALWAYS_INLINE unsigned fr_phys(const struct cpu *c, unsigned n, bool gen)
 
 ALWAYS_INLINE const struct fpreg *fr_get(const struct cpu *c, unsigned n, bool gen)
 {
-    return &c->fr[fr_phys(c, n, gen)];
+    n = fr_phys(c, n, gen);
+    /* Not a change of the register: only of where its value stands. */
+    if (unlikely(fr_is_double(c, n)))
+        fr_settle((struct cpu *)(uintptr_t)c, n);
+    return &c->fr[n];
 }
 
 /* n is not 0 or 1. Notes the write in PSR.mfl or PSR.mfh. */
 ALWAYS_INLINE void fr_set(struct cpu *c, unsigned n, struct fpreg v, bool gen)
 {
-    c->fr[fr_phys(c, n, gen)] = v;
+    fr_put(c, fr_phys(c, n, gen), v);
     c->psr |= n < 32 ? PSR_MFL : PSR_MFH;
 }
 

@@ -270,6 +270,7 @@ uint64_t fpswa_call(struct cpu *c, const uint64_t args[8], uint64_t ret[4])
 {
     struct fpswa s = {.c = c, .args = args};
     ret[1] = ret[2] = ret[3] = 0;
+    cpu_settle_fr(c);
     if (!read_arguments(&s)) {
         ret[0] = FPSWA_ERROR;
     } else if (args[ARG_TYPE] & 1) {

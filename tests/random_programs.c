@@ -796,8 +796,10 @@ static void explain(char *why, size_t size, const char *name, size_t k, uint64_t
     snprintf(why, size, "%s[%zu]: %" PRIx64 " and %" PRIx64, name, k, a, b);
 }
 
-static bool same_fields(const struct cpu *a, const struct cpu *b, char *why, size_t size)
+static bool same_fields(struct cpu *a, struct cpu *b, char *why, size_t size)
 {
+    cpu_settle_fr(a);
+    cpu_settle_fr(b);
     for (size_t n = 0; n < sizeof fields / sizeof *fields; n++) {
         const struct field *f = &fields[n];
 

@@ -31,6 +31,8 @@ struct jit *jit_new(void)
         free(j);
         return NULL;
     }
+    __builtin_cpu_init();
+    j->host_fma = __builtin_cpu_supports("fma");
     jit_reset(j);
     return j;
 }
@@ -46,6 +48,7 @@ void jit_free(struct jit *j)
 void jit_reset(struct jit *j)
 {
     j->arena.used = (emit_enter(&j->arena) + 15) & ~(size_t)15;
+    jit_fr_thunks(j);
     j->resets++;
 }
 

@@ -10,6 +10,8 @@
 struct jit {
     struct arena arena;
     struct jit_tr tr; /* the translation in progress */
+    struct jit_thunks thunks;
+    bool host_fma;
     uint64_t resets, blocks;
 };
 

@@ -384,7 +384,7 @@ struct relation {
     uint8_t cc;
     uint8_t kind; /* CMP_* */
 };
-enum { CMP_NONE, CMP_RR, CMP_RR4, CMP_RI, CMP_RI4, CMP_BIT };
+enum { CMP_NONE, CMP_RR, CMP_RR4, CMP_RI, CMP_RI4, CMP_BIT, CMP_FR };
 
 /* The immediate forms compare imm with r3: emitted as r3 with imm, so the order is turned. */
 static const struct relation relations[OP_COUNT] = {
@@ -400,6 +400,8 @@ static const struct relation relations[OP_COUNT] = {
     [OP_cmp_ne_i] = {CC_NE, CMP_RI},  [OP_cmp4_ne] = {CC_NE, CMP_RR4},
     [OP_cmp4_gt] = {CC_G, CMP_RR4},   [OP_cmp4_le] = {CC_LE, CMP_RR4},
     [OP_cmp4_ge] = {CC_GE, CMP_RR4},  [OP_cmp4_ne_i] = {CC_NE, CMP_RI4},
+    [OP_fcmp_eq] = {CC_E, CMP_FR},    [OP_fcmp_lt] = {CC_A, CMP_FR},
+    [OP_fcmp_le] = {CC_AE, CMP_FR},
 };
 
 /* Sets the host's flags; uses rcx and rdx. */
@@ -407,8 +409,13 @@ static void compare(struct jit_tr *t, const struct uop *u)
 {
     unsigned kind = relations[u->op].kind;
     bool wide = kind == CMP_RR || kind == CMP_RI;
-    unsigned b = jit_src(t, u->r3, RDX);
+    unsigned b;
 
+    if (kind == CMP_FR) { /* f3 with f2: no NaNs, and "above" is what one instruction tells */
+        sse_compare(&t->x, t->live.fr.x[u->r3], t->live.fr.x[u->r2]);
+        return;
+    }
+    b = jit_src(t, u->r3, RDX);
     if (kind == CMP_BIT)
         x86_bit_ri(&t->x, X86_BT, b, u->pos);
     else if (kind == CMP_RR || kind == CMP_RR4)
@@ -551,6 +558,11 @@ static bool cmp(struct jit_tr *t, const struct uop *u)
         cmp_always(t, u);
     }
     return true;
+}
+
+bool jit_emit_compare(struct jit_tr *t, const struct uop *u)
+{
+    return cmp(t, u);
 }
 
 /* --- predicates and pointers --- */

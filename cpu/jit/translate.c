@@ -162,6 +162,7 @@ static void write_back_live(struct jit_tr *t, const struct jit_live *l)
     } else if (l->pr_dirty) {
         x86_store(&t->x, JR_CPU, CPU_OFF(pr), JR_PR);
     }
+    jit_fr_write_back(t, l);
 }
 
 static void load_context(struct jit_tr *t)
@@ -291,8 +292,10 @@ static bool first_may_fault(const struct jit_tr *t)
 /* Around the loop: registers stay where they are. */
 static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
+    struct jit_live at_branch = *l;
     uint8_t *j;
 
+    jit_fr_loop_back(t, u, &at_branch);
     if (l->pending)
         merge_pending(t, l, JR_PR);
     if (first_may_fault(t))
@@ -345,6 +348,7 @@ static void emit_load_stub(struct jit_tr *t, struct jit_stub *s)
     x86_bind_here(&t->x, ok);
     reload(t, CALLER_SAVED);
     x86_mov_rr(&t->x, s->reg, RAX);
+    jit_fr_reload(t, &s->live, 0);
     j = x86_jmp(&t->x);
     x86_bind(&t->x, j, s->back);
 }
@@ -367,6 +371,7 @@ static void emit_store_stub(struct jit_tr *t, struct jit_stub *s)
     return_null(t);
     x86_bind_here(&t->x, ok);
     reload(t, CALLER_SAVED);
+    jit_fr_reload(t, &s->live, 0);
     j = x86_jmp(&t->x);
     x86_bind(&t->x, j, s->back);
 }
@@ -384,6 +389,7 @@ static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
     static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11};
     uint8_t *j;
 
+    jit_fr_write_back(t, &s->live);
     for (unsigned k = 0; k < sizeof kept; k++)
         x86_push(&t->x, kept[k]);
     x86_mov_rr(&t->x, RSI, s->va);
@@ -392,20 +398,116 @@ static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
     jit_call_c(t, note_stored);
     for (unsigned k = sizeof kept; k-- > 0;)
         x86_pop(&t->x, kept[k]);
+    jit_fr_reload(t, &s->live, 0);
     j = x86_jmp(&t->x);
     x86_bind(&t->x, j, s->back);
 }
 
 static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
 
+static void load_all(struct jit_tr *t)
+{
+    load_context(t);
+    reload(t, ~0u);
+}
+
 /* The whole operation by its handler, back behind its native form. */
 static void emit_handler_stub(struct jit_tr *t, struct jit_stub *s)
 {
-    uint8_t *j;
-
     call_copy(t, s->u, &s->live);
-    j = x86_jmp(&t->x);
-    x86_bind(&t->x, j, s->back);
+    load_all(t);
+    jit_fr_reload(t, &s->live, 0);
+    x86_bind(&t->x, x86_jmp(&t->x), s->back);
+}
+
+/* --- floating-point stubs --- */
+
+/* Calls fn(cpu, n). */
+static void call_for_fr(struct jit_tr *t, const void *fn, unsigned n)
+{
+    x86_mov_rr(&t->x, RDI, JR_CPU);
+    x86_mov_ri(&t->x, RSI, n);
+    jit_call_c(t, fn);
+}
+
+static void emit_fr_load_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *ok;
+
+    write_back_live(t, &s->live);
+    call_for_fr(t, fr_to_double, s->reg);
+    x86_test_al(&t->x);
+    ok = x86_jcc(&t->x, CC_NE);
+    leave_through(t, s->u, s->u->fn);
+    x86_bind_here(&t->x, ok);
+    load_all(t);
+    jit_fr_reload(t, &s->live, 0);
+    x86_bind(&t->x, x86_jmp(&t->x), s->back);
+}
+
+static void emit_fr_settle_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    write_back_live(t, &s->live);
+    call_for_fr(t, fr_settle, s->reg);
+    load_all(t);
+    jit_fr_reload(t, &s->live, 0);
+    x86_bind(&t->x, x86_jmp(&t->x), s->back);
+}
+
+/* Jumps back if the double in a register is a zero. */
+static void accept_zero(struct jit_tr *t, struct jit_stub *s, unsigned x)
+{
+    uint8_t *no;
+
+    if (x != RAX || s->accept != ACCEPT_BITS)
+        sse_to_gr(&t->x, RAX, x);
+    x86_lea_index(&t->x, RCX, RAX, RAX, 0);
+    x86_test_rr(&t->x, true, RCX, RCX);
+    no = x86_jcc(&t->x, CC_NE);
+    if (s->accept == ACCEPT_BITS)
+        sse_from_gr(&t->x, s->x, RAX);
+    else
+        sse_mov(&t->x, s->x, 0);
+    x86_bind(&t->x, x86_jmp(&t->x), s->accepted);
+    x86_bind_here(&t->x, no);
+}
+
+static void accept_product(struct jit_tr *t, struct jit_stub *s)
+{
+    uint8_t *no;
+
+    sse_to_gr(&t->x, RAX, 0);
+    x86_alu_rr(&t->x, X86_ADD, true, RAX, RAX);
+    no = x86_jcc(&t->x, CC_NE);
+    accept_zero(t, s, s->a);
+    accept_zero(t, s, s->b);
+    x86_bind_here(&t->x, no);
+}
+
+static void accept(struct jit_tr *t, struct jit_stub *s)
+{
+    if (s->accept == ACCEPT_PRODUCT)
+        accept_product(t, s);
+    else if (s->accept != ACCEPT_NOTHING)
+        accept_zero(t, s, 0);
+}
+
+static void emit_fr_result_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    const struct uop *next = s->u + 1;
+    uint8_t *ok;
+
+    accept(t, s);
+    call_copy(t, s->u, &s->live);
+    call_for_fr(t, fr_to_double, s->reg);
+    x86_test_al(&t->x);
+    ok = x86_jcc(&t->x, CC_NE);
+    leave_through(t, next, next->fn);
+    x86_bind_here(&t->x, ok);
+    load_all(t);
+    jit_fr_reload(t, &s->live, s->reg);
+    sse_load(&t->x, s->x, JR_CPU, FD_OFF(s->reg));
+    x86_bind(&t->x, x86_jmp(&t->x), s->back);
 }
 
 static void emit_stubs(struct jit_tr *t)
@@ -426,6 +528,24 @@ static void emit_stubs(struct jit_tr *t)
             break;
         case STUB_HANDLER:
             emit_handler_stub(t, s);
+            break;
+        case STUB_FR_RESULT:
+            emit_fr_result_stub(t, s);
+            break;
+        case STUB_FR_ENTER:
+        case STUB_FR_LOAD:
+            emit_fr_load_stub(t, s);
+            break;
+        case STUB_FR_SETTLE:
+            emit_fr_settle_stub(t, s);
+            break;
+        case STUB_BAIL:
+            write_back_live(t, &s->live);
+            leave_through(t, s->u, s->u->fn);
+            break;
+        case STUB_LEAVE:
+            write_back_live(t, &s->live);
+            leave_through(t, s->u, jit_take_branch);
             break;
         default:
             branch_out(t, s->u, &s->live);
@@ -456,8 +576,7 @@ static const struct uop *place_copy(struct jit_tr *t, const struct uop *u)
     return pair;
 }
 
-/* Calls the handler with all guest state in memory, and reads it again. JR_PR gets the pending
- * predicates. */
+/* Calls the handler with all guest state in memory. */
 static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
     const struct uop *copy = place_copy(t, u);
@@ -471,14 +590,14 @@ static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_li
     ok = x86_jcc(&t->x, CC_NE);
     return_null(t);
     x86_bind_here(&t->x, ok);
-    load_context(t);
-    reload(t, ~0u);
 }
 
 static void call_handler(struct jit_tr *t, const struct uop *u)
 {
     flush_pending(t);
     call_copy(t, u, &t->live);
+    load_all(t);
+    jit_fr_after_handler(t, u);
     t->live.dirty[0] = t->live.dirty[1] = 0;
     t->live.pr_dirty = false;
     t->known = 0;
@@ -547,16 +666,25 @@ static void emit_exit_op(struct jit_tr *t, const struct uop *u)
 
 /* --- choosing registers --- */
 
+static void count_operands(const struct uop *u, unsigned uses[128])
+{
+    bool fp = jit_fr_touches(u);
+
+    if (!fp || (u->op >= OP_getf_sig && u->op <= OP_getf_d))
+        uses[u->r1]++;
+    if (!fp || (u->op >= OP_setf_sig && u->op <= OP_setf_d))
+        uses[u->r2]++;
+    if (!fp || (u->op >= OP_ldfs && u->op <= OP_ldfp8))
+        uses[u->r3]++;
+}
+
 static void count_uses(const struct jit_tr *t, unsigned uses[128])
 {
     const struct uop *u = &t->b->uops[1];
 
     for (; !is_tail(u); u++) {
-        if (jit_emitter(u->op)) {
-            uses[u->r1]++;
-            uses[u->r2]++;
-            uses[u->r3]++;
-        }
+        if (jit_emitter(u->op))
+            count_operands(u, uses);
         if (block_has_link(u->op))
             u++;
         if (jit_last(t->b, u))
@@ -618,7 +746,7 @@ static bool has_memory(const struct jit_tr *t)
 /* --- the block --- */
 
 /* Everything the interpreter's entry operation checks; it decides what happens otherwise. */
-static void emit_entry(struct jit_tr *t, uint8_t *slow[3])
+static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
 {
     const struct block *b = t->b;
 
@@ -632,8 +760,9 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[3])
         x86_test_mi(&t->x, JR_CPU, CPU_OFF(deny), b->uses);
         slow[1] = x86_jcc(&t->x, CC_NE);
     }
-    load_context(t);
-    reload(t, ~0u);
+    slow[3] = jit_fr_check_status(t);
+    load_all(t);
+    jit_fr_loop_enter(t);
     t->loop_head = t->x.p;
     x86_load(&t->x, RAX, JR_CPU, CPU_OFF(budget));
     x86_alu_rm(&t->x, X86_CMP, true, RAX, JR_CPU, CPU_OFF(reserve));
@@ -647,6 +776,13 @@ static void written_registers(const struct jit_tr *t, uint64_t set[2])
     for (unsigned n = 1; n < 128; n++)
         if (t->host[n] != JIT_NO_REG)
             set[n >> 6] |= 1ull << (n & 63);
+}
+
+/* What the entry of the block has looked at would not hold any more. */
+static bool changes_status(const struct uop *u)
+{
+    return u->op == OP_fsetc ||
+           ((u->op == OP_mov_to_ar_m || u->op == OP_mov_to_ar_imm_m) && u->r3 == AR_FPSR);
 }
 
 /* One operation; false when nothing behind it is reached natively. */
@@ -674,7 +810,7 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
     }
     if (fn && jit_handler_known(u) && fn(t, u))
         return true;
-    if (jit_callable(u->op)) {
+    if (jit_callable(u->op) && !changes_status(u)) {
         call_handler(t, u);
         return true;
     }
@@ -720,7 +856,8 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     b->hot = INT32_MIN; /* whatever becomes of it, once */
     if (jit_full(j) || (b->variant & (BLK_GEN | BLK_CHECKED | BLK_STEP)))
         return false;
-    memset(t, 0, sizeof *t);
+    memset(t, 0, offsetof(struct jit_tr, stub));
+    t->jit = j;
     t->x = (struct x86){.p = start, .end = start + JIT_BLOCK_ROOM};
     t->c = c;
     t->b = b;
@@ -731,13 +868,16 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     choose_registers(t);
     t->self_loop = has_self_loop(t);
     t->uses_tlb = has_memory(t);
+    jit_fr_begin(t);
+    if (t->self_loop)
+        jit_fr_loop_set(t);
     return true;
 }
 
 void jit_translate(struct jit *j, struct cpu *c, struct block *b)
 {
     struct jit_tr *t = &j->tr;
-    uint8_t *start, *slow[3];
+    uint8_t *start, *slow[4];
     struct jit_live at_head;
 
     if (!begin(j, c, b))
@@ -753,8 +893,8 @@ void jit_translate(struct jit *j, struct cpu *c, struct block *b)
     emit_stubs(t);
     x86_bind_here(&t->x, slow[2]);
     write_back_live(t, &at_head);
-    for (unsigned k = 0; k < 2; k++)
-        if (slow[k])
+    for (unsigned k = 0; k < 4; k++)
+        if (k != 2 && slow[k])
             x86_bind_here(&t->x, slow[k]);
     leave_through(t, &b->uops[0], block_entry_handler());
     if (t->x.full || t->failed)

@@ -9,6 +9,7 @@
 #define KITTSON_CPU_JIT_TRANSLATE_H
 
 #include <stddef.h>
+#include "fr_state.h"
 #include "jit.h"
 #include "x86.h"
 
@@ -25,20 +26,43 @@ struct jit_live {
     uint64_t dirty[2];        /* guest registers newer in the host register than in memory */
     uint64_t pending, values; /* predicates known to have these values but not in JR_PR */
     bool pr_dirty;            /* JR_PR is newer than memory */
+    struct jit_frs fr;
 };
 
-enum jit_stub_kind { STUB_BRANCH, STUB_LOAD, STUB_STORE, STUB_STORED, STUB_HANDLER };
+enum jit_stub_kind {
+    STUB_BRANCH,
+    STUB_LEAVE, /* the branch through its handler */
+    STUB_LOAD,
+    STUB_STORE,
+    STUB_STORED,
+    STUB_HANDLER,   /* the whole operation by its handler */
+    STUB_FR_RESULT, /* the same; it leaves a double, else the interpreter goes on */
+    STUB_FR_LOAD,   /* FR `reg` to a double, else the interpreter goes on */
+    STUB_FR_SETTLE, /* FR `reg` to register format */
+    STUB_FR_ENTER,  /* as STUB_FR_LOAD, before the block has begun */
+    STUB_BAIL,      /* the interpreter goes on with the operation */
+};
+
+/* What STUB_FR_RESULT lets pass before it calls the handler. */
+enum jit_accept {
+    ACCEPT_NOTHING,
+    ACCEPT_SUM,     /* xmm0: an exact zero */
+    ACCEPT_PRODUCT, /* xmm0: a zero from a zero among a and b */
+    ACCEPT_BITS,    /* rax: a zero */
+};
 
 /* Cold code behind the block: reached by the jump at `from`, may come back to `back`. */
 struct jit_stub {
-    uint8_t *from, *back;
+    uint8_t *from, *back, *accepted;
     const struct uop *u;
     struct jit_live live;
     uint8_t kind, size, va, reg; /* reg: host register loaded, or guest register stored */
+    uint8_t x, a, b, accept;     /* SSE registers of STUB_FR_RESULT */
 };
 
 struct jit_tr {
     struct x86 x;
+    struct jit *jit;
     struct uop *copies; /* two for each operation done by its handler */
     unsigned copy_count;
     const struct uop *copied; /* what the last copy was made of */
@@ -49,9 +73,14 @@ struct jit_tr {
     uint64_t known, known_val; /* predicates whose value is known here */
     uint8_t *loop_head;
     bool self_loop, uses_tlb;
-    struct jit_stub stub[JIT_MAX_STUBS];
-    unsigned stubs;
     bool failed;
+    /* floating point, see fr_state.h */
+    bool fp_arith;
+    uint8_t xmm_fr[16], xmm_age[16], xmm_clock; /* whose it is, and when it was used last */
+    uint16_t xmm_held, xmm_loop;                /* in use by the operation; by the loop */
+    uint64_t fr_loop[2];
+    unsigned stubs;
+    struct jit_stub stub[JIT_MAX_STUBS];
 };
 
 /* Emits native code for one operation, or returns false to have the handler called. */
@@ -91,6 +120,8 @@ void jit_put(struct jit_tr *t, unsigned n, unsigned reg);
 
 struct jit_stub *jit_add_stub(struct jit_tr *t, enum jit_stub_kind kind, const struct uop *u,
                               uint8_t *from);
+/* A compare whose floating-point operands, if it has such, are doubles in SSE registers. */
+bool jit_emit_compare(struct jit_tr *t, const struct uop *u);
 /* Whether a predicate is known here: 1, 0, or -1. */
 int jit_known(const struct jit_tr *t, unsigned p);
 /* Says what a predicate is from here on without writing it. */

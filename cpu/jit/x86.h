@@ -309,6 +309,36 @@ static inline void x86_test_rr(struct x86 *x, bool w, unsigned a, unsigned b)
     x86_modrm_reg(x, b, a);
 }
 
+/* test r32, imm32 */
+static inline void x86_test_ri(struct x86 *x, unsigned reg, uint32_t imm)
+{
+    x86_rex(x, false, 0, 0, reg, false);
+    x86_byte(x, 0xf7);
+    x86_modrm_reg(x, 0, reg);
+    x86_imm32(x, (int32_t)imm);
+}
+
+/* test byte [base + disp], imm8 */
+static inline void x86_test_mb(struct x86 *x, unsigned base, int32_t disp, unsigned imm)
+{
+    x86_rex(x, false, 0, 0, base, false);
+    x86_byte(x, 0xf6);
+    x86_modrm_mem(x, 0, base, disp);
+    x86_byte(x, imm);
+}
+
+/* test al, al */
+static inline void x86_test_al(struct x86 *x)
+{
+    x86_byte(x, 0x84);
+    x86_byte(x, 0xc0);
+}
+
+static inline void x86_stc(struct x86 *x)
+{
+    x86_byte(x, 0xf9);
+}
+
 /* test dword [base + disp], imm32 */
 static inline void x86_test_mi(struct x86 *x, unsigned base, int32_t disp, uint32_t imm)
 {
@@ -431,6 +461,14 @@ static inline void x86_bind(struct x86 *x, uint8_t *at, const uint8_t *target)
 static inline void x86_bind_here(struct x86 *x, uint8_t *at)
 {
     x86_bind(x, at, x->p);
+}
+
+/* Calls code of the same buffer's mapping. */
+static inline void x86_call_to(struct x86 *x, const uint8_t *target)
+{
+    x86_byte(x, 0xe8);
+    x86_imm32(x, 0);
+    x86_bind(x, x->p - 4, target);
 }
 
 static inline void x86_imul_rr(struct x86 *x, unsigned dst, unsigned src)

@@ -1,0 +1,541 @@
+/* Floating-point registers during translation. See fr_state.h. */
+#include "fr_state.h"
+#include <string.h>
+#include "jit_impl.h"
+
+#define XMMS        16u
+#define NO_FR       0xffu
+#define SF0_FLAG_I  (FPSR_SF_SHIFT(0) + 12u) /* bit number in FPSR */
+#define MXCSR_PLAIN 0x1f80u                  /* all masked, to nearest, no flag */
+#define MXCSR_PE    0x20u
+
+static void set_bit(uint64_t set[2], unsigned n)
+{
+    set[n >> 6] |= 1ull << (n & 63);
+}
+
+static void drop_bit(uint64_t set[2], unsigned n)
+{
+    set[n >> 6] &= ~(1ull << (n & 63));
+}
+
+static struct jit_frs *frs(struct jit_tr *t)
+{
+    return &t->live.fr;
+}
+
+/* --- thunks --- */
+
+static void emit_to_double(struct x86 *x)
+{
+    uint8_t *special, *fail[4];
+
+    x86_load(x, RAX, RDX, offsetof(struct fpreg, sig));
+    x86_alu_rm(x, X86_MOV, false, RCX, RDX, offsetof(struct fpreg, exp));
+    x86_alu_rr(x, X86_MOV, false, RDX, RCX);
+    x86_alu_ri(x, X86_AND, false, RDX, FP_EXP_MASK);
+    x86_alu_ri(x, X86_SUB, false, RDX, 0xfc01);
+    x86_alu_ri(x, X86_CMP, false, RDX, 0x7fe);
+    special = x86_jcc(x, CC_AE);
+    x86_test_ri(x, RAX, 0x7ff);
+    fail[0] = x86_jcc(x, CC_NE);
+    x86_test_rr(x, true, RAX, RAX);
+    fail[1] = x86_jcc(x, CC_NS);
+    x86_alu_rr(x, X86_ADD, true, RAX, RAX);
+    x86_shift_ri(x, X86_SHR, true, RAX, 12);
+    x86_alu_ri(x, X86_ADD, false, RDX, 1);
+    x86_shift_ri(x, X86_SHL, true, RDX, 52);
+    x86_alu_rr(x, X86_OR, true, RAX, RDX);
+    x86_shift_ri(x, X86_SHR, false, RCX, 17);
+    x86_shift_ri(x, X86_SHL, true, RCX, 63);
+    x86_alu_rr(x, X86_OR, true, RAX, RCX);
+    x86_ret(x);
+    x86_bind_here(x, special);
+    x86_alu_ri(x, X86_CMP, false, RDX, -0xfc01);
+    fail[2] = x86_jcc(x, CC_NE);
+    x86_test_rr(x, true, RAX, RAX);
+    fail[3] = x86_jcc(x, CC_NE);
+    x86_shift_ri(x, X86_SHR, false, RCX, 17);
+    x86_shift_ri(x, X86_SHL, true, RCX, 63);
+    x86_mov_rr(x, RAX, RCX);
+    x86_test_rr(x, true, RAX, RAX);
+    x86_ret(x);
+    for (unsigned k = 0; k < 4; k++)
+        x86_bind_here(x, fail[k]);
+    x86_stc(x);
+    x86_ret(x);
+}
+
+static void emit_to_reg(struct x86 *x)
+{
+    uint8_t *zero;
+
+    x86_mov_rr(x, RCX, RAX);
+    x86_shift_ri(x, X86_SHR, true, RCX, 52);
+    x86_test_ri(x, RCX, 0x7ff);
+    zero = x86_jcc(x, CC_E);
+    x86_shift_ri(x, X86_SHL, true, RAX, 12);
+    x86_shift_ri(x, X86_SHR, true, RAX, 1);
+    x86_bit_ri(x, X86_BTS, RAX, 63);
+    x86_store(x, RDX, offsetof(struct fpreg, sig), RAX);
+    x86_alu_rr(x, X86_MOV, false, RAX, RCX);
+    x86_alu_ri(x, X86_AND, false, RAX, 0x7ff);
+    x86_alu_ri(x, X86_ADD, false, RAX, 0xfc00);
+    x86_shift_ri(x, X86_SHR, false, RCX, 11);
+    x86_shift_ri(x, X86_SHL, false, RCX, 17);
+    x86_alu_rr(x, X86_OR, false, RAX, RCX);
+    x86_alu_mr(x, X86_MOV, false, RDX, offsetof(struct fpreg, exp), RAX);
+    x86_ret(x);
+    x86_bind_here(x, zero);
+    x86_shift_ri(x, X86_SHR, false, RCX, 11);
+    x86_shift_ri(x, X86_SHL, false, RCX, 17);
+    x86_alu_mr(x, X86_MOV, false, RDX, offsetof(struct fpreg, exp), RCX);
+    x86_mov_ri(x, RAX, 0);
+    x86_store(x, RDX, offsetof(struct fpreg, sig), RAX);
+    x86_ret(x);
+}
+
+static void emit_fold(struct x86 *x)
+{
+    uint8_t *exact;
+
+    x86_mxcsr(x, 3, JR_CPU, CPU_OFF(mxcsr));
+    x86_test_mi(x, JR_CPU, CPU_OFF(mxcsr), MXCSR_PE);
+    exact = x86_jcc(x, CC_E);
+    x86_alu_mi(x, X86_OR, false, JR_CPU, CPU_OFF(fpsr), 1 << SF0_FLAG_I);
+    x86_bind_here(x, exact);
+    x86_ret(x);
+}
+
+static void emit_clean(struct x86 *x)
+{
+    x86_mov_ri_keep_flags(x, RAX, MXCSR_PLAIN);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(mxcsr), RAX);
+    x86_mxcsr(x, 2, JR_CPU, CPU_OFF(mxcsr));
+    x86_ret(x);
+}
+
+void jit_fr_thunks(struct jit *j)
+{
+    static void (*const emit[])(struct x86 *) = {emit_to_double, emit_to_reg, emit_fold,
+                                                 emit_clean};
+    uint32_t *const at[] = {&j->thunks.to_double, &j->thunks.to_reg, &j->thunks.fold,
+                            &j->thunks.clean};
+    struct x86 x = {.p = j->arena.rw + j->arena.used, .end = j->arena.rw + j->arena.size};
+
+    for (unsigned k = 0; k < sizeof emit / sizeof *emit; k++) {
+        *at[k] = (uint32_t)(x.p - j->arena.rw);
+        emit[k](&x);
+    }
+    j->arena.used = ((size_t)(x.p - j->arena.rw) + 15) & ~(size_t)15;
+}
+
+static void call_thunk(struct jit_tr *t, uint32_t offset)
+{
+    x86_call_to(&t->x, t->jit->arena.rw + offset);
+}
+
+/* While the guest's inexact flag is clear, the host's is watched: thunk fold or clean. */
+static void if_watched(struct jit_tr *t, uint32_t offset)
+{
+    uint8_t *flagged;
+
+    if (!t->fp_arith)
+        return;
+    x86_bt_mi(&t->x, JR_CPU, CPU_OFF(fpsr), SF0_FLAG_I);
+    flagged = x86_jcc(&t->x, CC_B);
+    call_thunk(t, offset);
+    x86_bind_here(&t->x, flagged);
+}
+
+/* --- SSE registers --- */
+
+/* FR n's value, if it is there only, has to be in cpu.fd already. */
+static void forget_xmm(struct jit_tr *t, unsigned x)
+{
+    if (t->xmm_fr[x] != NO_FR)
+        frs(t)->x[t->xmm_fr[x]] = JIT_NO_XMM;
+    t->xmm_fr[x] = NO_FR;
+}
+
+static void evict(struct jit_tr *t, unsigned x)
+{
+    unsigned n = t->xmm_fr[x];
+
+    if (jit_frs_has(frs(t)->stale, n)) {
+        sse_store(&t->x, JR_CPU, FD_OFF(n), x);
+        drop_bit(frs(t)->stale, n);
+    }
+    forget_xmm(t, x);
+}
+
+static unsigned new_xmm(struct jit_tr *t)
+{
+    unsigned best = 0;
+
+    for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++) {
+        if (t->xmm_fr[x] == NO_FR && !(t->xmm_held >> x & 1))
+            return x;
+        if (!((t->xmm_held | t->xmm_loop) >> x & 1) &&
+            (best == 0 || t->xmm_age[x] < t->xmm_age[best]))
+            best = x;
+    }
+    if (best == 0) {
+        t->failed = true;
+        return JIT_FIRST_XMM;
+    }
+    evict(t, best);
+    return best;
+}
+
+static void own(struct jit_tr *t, unsigned x, unsigned n)
+{
+    t->xmm_fr[x] = (uint8_t)n;
+    frs(t)->x[n] = (uint8_t)x;
+}
+
+static void hold(struct jit_tr *t, unsigned x)
+{
+    t->xmm_held |= 1u << x;
+    t->xmm_age[x] = ++t->xmm_clock;
+}
+
+void jit_fr_release(struct jit_tr *t)
+{
+    t->xmm_held = 0;
+}
+
+/* --- forms --- */
+
+static bool known(const struct jit_frs *f, unsigned n)
+{
+    return jit_frs_has(f->dbl, n) || jit_frs_has(f->mem, n);
+}
+
+static void test_double_bit(struct jit_tr *t, unsigned n)
+{
+    x86_test_mb(&t->x, JR_CPU, CPU_OFF(fr_dbl) + (int32_t)(n >> 3), 1u << (n & 7));
+}
+
+/* Nothing is known of it yet: the bit decides, and a stub converts. */
+static void first_as_double(struct jit_tr *t, const struct uop *u, unsigned n)
+{
+    struct jit_stub *s;
+
+    test_double_bit(t, n);
+    s = jit_add_stub(t, STUB_FR_LOAD, u, x86_jcc(&t->x, CC_E));
+    s->reg = (uint8_t)n;
+    s->back = t->x.p;
+    set_bit(frs(t)->dbl, n);
+}
+
+static void mem_to_double(struct jit_tr *t, const struct uop *u, unsigned n)
+{
+    unsigned x = frs(t)->x[n];
+
+    if (x == JIT_NO_XMM)
+        x = new_xmm(t);
+    x86_lea(&t->x, RDX, JR_CPU, FR_OFF(n));
+    call_thunk(t, t->jit->thunks.to_double);
+    jit_add_stub(t, STUB_BAIL, u, x86_jcc(&t->x, CC_B));
+    sse_from_gr(&t->x, x, RAX);
+    own(t, x, n);
+    set_bit(frs(t)->dbl, n);
+    set_bit(frs(t)->stale, n);
+}
+
+unsigned jit_fr_double(struct jit_tr *t, const struct uop *u, unsigned n)
+{
+    if (n >= 2 && !known(frs(t), n))
+        first_as_double(t, u, n);
+    if (n >= 2 && !jit_frs_has(frs(t)->dbl, n))
+        mem_to_double(t, u, n);
+    if (frs(t)->x[n] == JIT_NO_XMM) {
+        unsigned x = new_xmm(t);
+
+        sse_load(&t->x, x, JR_CPU, FD_OFF(n));
+        own(t, x, n);
+    }
+    hold(t, frs(t)->x[n]);
+    return frs(t)->x[n];
+}
+
+unsigned jit_fr_target(struct jit_tr *t, unsigned n)
+{
+    unsigned x = frs(t)->x[n];
+
+    if (x == JIT_NO_XMM)
+        x = new_xmm(t);
+    hold(t, x);
+    return x;
+}
+
+void jit_fr_wrote_double(struct jit_tr *t, unsigned n, unsigned x)
+{
+    struct jit_frs *f = frs(t);
+
+    own(t, x, n);
+    set_bit(f->dbl, n);
+    set_bit(f->stale, n);
+    set_bit(f->set, n);
+    drop_bit(f->mem, n);
+    drop_bit(f->clear, n);
+    drop_bit(f->wide, n);
+}
+
+void jit_fr_mem(struct jit_tr *t, const struct uop *u, unsigned n)
+{
+    struct jit_frs *f = frs(t);
+
+    if (n < 2 || jit_frs_has(f->mem, n))
+        return;
+    if (!jit_frs_has(f->dbl, n)) {
+        struct jit_stub *s;
+
+        test_double_bit(t, n);
+        s = jit_add_stub(t, STUB_FR_SETTLE, u, x86_jcc(&t->x, CC_NE));
+        s->reg = (uint8_t)n;
+        s->back = t->x.p;
+        set_bit(f->mem, n);
+        return;
+    }
+    if (f->x[n] != JIT_NO_XMM)
+        sse_to_gr(&t->x, RAX, f->x[n]);
+    else
+        x86_load(&t->x, RAX, JR_CPU, FD_OFF(n));
+    x86_lea(&t->x, RDX, JR_CPU, FR_OFF(n));
+    call_thunk(t, t->jit->thunks.to_reg);
+    set_bit(f->mem, n);
+    set_bit(f->clear, n);
+    drop_bit(f->set, n);
+}
+
+void jit_fr_wrote_mem(struct jit_tr *t, unsigned n, bool wide)
+{
+    struct jit_frs *f = frs(t);
+
+    if (f->x[n] != JIT_NO_XMM && !(t->xmm_loop >> f->x[n] & 1))
+        forget_xmm(t, f->x[n]);
+    drop_bit(f->dbl, n);
+    drop_bit(f->stale, n);
+    drop_bit(f->set, n);
+    set_bit(f->mem, n);
+    set_bit(f->clear, n);
+    if (wide)
+        set_bit(f->wide, n);
+    else
+        drop_bit(f->wide, n);
+}
+
+static unsigned mf_of(unsigned n)
+{
+    return n < 32 ? PSR_MFL : PSR_MFH;
+}
+
+void jit_fr_note_static(struct jit_tr *t, unsigned n)
+{
+    frs(t)->mf |= mf_of(n);
+}
+
+void jit_fr_note(struct jit_tr *t, unsigned n)
+{
+    x86_alu_mi(&t->x, X86_OR, false, JR_CPU, CPU_OFF(psr), (int32_t)mf_of(n));
+}
+
+/* --- memory --- */
+
+static void apply_mask(struct jit_tr *t, enum x86_alu op, const uint64_t set[2])
+{
+    for (unsigned k = 0; k < 4; k++) {
+        uint32_t m = (uint32_t)(set[k >> 1] >> (k & 1) * 32);
+
+        if (m)
+            x86_alu_mi(&t->x, op, false, JR_CPU, CPU_OFF(fr_dbl) + (int32_t)k * 4,
+                       (int32_t)(op == X86_AND ? ~m : m));
+    }
+}
+
+static void store_frs(struct jit_tr *t, const struct jit_frs *f)
+{
+    for (unsigned n = 2; n < 128; n++)
+        if (jit_frs_has(f->stale, n) && f->x[n] != JIT_NO_XMM)
+            sse_store(&t->x, JR_CPU, FD_OFF(n), f->x[n]);
+    apply_mask(t, X86_OR, f->set);
+    apply_mask(t, X86_AND, f->clear);
+    if (f->mf)
+        x86_alu_mi(&t->x, X86_OR, false, JR_CPU, CPU_OFF(psr), (int32_t)f->mf);
+}
+
+void jit_fr_write_back(struct jit_tr *t, const struct jit_live *l)
+{
+    store_frs(t, &l->fr);
+    if_watched(t, t->jit->thunks.fold);
+}
+
+void jit_fr_reload(struct jit_tr *t, const struct jit_live *l, unsigned except)
+{
+    for (unsigned n = 0; n < 128; n++)
+        if (l->fr.x[n] != JIT_NO_XMM && (n != except || n == 0))
+            sse_load(&t->x, l->fr.x[n], JR_CPU, FD_OFF(n));
+    if_watched(t, t->jit->thunks.clean);
+}
+
+static void drop_all(struct jit_tr *t, bool keep_doubles)
+{
+    struct jit_frs *f = frs(t);
+
+    for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++)
+        if (!(t->xmm_loop >> x & 1))
+            forget_xmm(t, x);
+    for (unsigned k = 0; k < 2; k++) {
+        if (!keep_doubles) {
+            f->dbl[k] &= t->fr_loop[k];
+            f->mem[k] &= t->fr_loop[k];
+            f->wide[k] = 0;
+        }
+        f->stale[k] = f->set[k] = f->clear[k] = 0;
+    }
+    f->dbl[0] |= 3;
+    f->mem[0] |= 3;
+    f->mf = 0;
+}
+
+void jit_fr_before_call(struct jit_tr *t)
+{
+    for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++) {
+        if (t->xmm_fr[x] == NO_FR)
+            continue;
+        if (!(t->xmm_loop >> x & 1)) {
+            evict(t, x);
+        } else if (jit_frs_has(frs(t)->stale, t->xmm_fr[x])) {
+            sse_store(&t->x, JR_CPU, FD_OFF(t->xmm_fr[x]), x);
+            drop_bit(frs(t)->stale, t->xmm_fr[x]);
+        }
+    }
+}
+
+void jit_fr_after_call(struct jit_tr *t)
+{
+    for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++)
+        if (t->xmm_loop >> x & 1)
+            sse_load(&t->x, x, JR_CPU, FD_OFF(t->xmm_fr[x]));
+}
+
+void jit_fr_after_handler(struct jit_tr *t, const struct uop *u)
+{
+    drop_all(t, !jit_fr_touches(u));
+    jit_fr_reload(t, &t->live, 0);
+}
+
+/* --- loops --- */
+
+struct fr_use {
+    uint16_t count[128];
+    uint64_t other[2]; /* used by something else than operations on doubles */
+};
+
+static void count_op(struct fr_use *c, const struct uop *u)
+{
+    const uint8_t all[] = {u->r1, u->r2, u->r3, u->r4};
+    uint8_t src[3] = {0}, dst = 0;
+
+    if (jit_fr_double_op(u, src, &dst)) {
+        for (unsigned k = 0; k < 3; k++)
+            c->count[src[k]]++;
+        c->count[dst]++;
+    } else if (jit_fr_touches(u)) {
+        for (unsigned k = 0; k < sizeof all; k++)
+            if (all[k] < 128)
+                set_bit(c->other, all[k]);
+    }
+}
+
+void jit_fr_begin(struct jit_tr *t)
+{
+    uint8_t src[3], dst;
+
+    memset(frs(t)->x, JIT_NO_XMM, sizeof frs(t)->x);
+    memset(t->xmm_fr, NO_FR, sizeof t->xmm_fr);
+    frs(t)->dbl[0] = frs(t)->mem[0] = 3; /* f0 and f1 */
+    for (unsigned k = 1; k < t->b->count; k++) {
+        const struct uop *u = &t->b->uops[k];
+
+        if (u->fn && jit_fr_double_op(u, src, &dst))
+            t->fp_arith = true;
+    }
+}
+
+void jit_fr_loop_set(struct jit_tr *t)
+{
+    struct fr_use use = {0};
+
+    for (unsigned k = 1; k < t->b->count; k++)
+        if (t->b->uops[k].fn)
+            count_op(&use, &t->b->uops[k]);
+    for (unsigned x = 0; x < JIT_LOOP_XMMS; x++) {
+        unsigned best = 0;
+
+        for (unsigned n = 2; n < 128; n++)
+            if (use.count[n] > use.count[best] && !jit_frs_has(use.other, n))
+                best = n;
+        if (best == 0 || use.count[best] == 0)
+            return;
+        use.count[best] = 0;
+        set_bit(t->fr_loop, best);
+        own(t, JIT_FIRST_XMM + x, best);
+        t->xmm_loop |= 1u << (JIT_FIRST_XMM + x);
+    }
+}
+
+void jit_fr_loop_enter(struct jit_tr *t)
+{
+    struct jit_frs *f = frs(t);
+
+    for (unsigned n = 2; n < 128; n++) {
+        struct jit_stub *s;
+
+        if (!jit_frs_has(t->fr_loop, n))
+            continue;
+        test_double_bit(t, n);
+        s = jit_add_stub(t, STUB_FR_ENTER, &t->b->uops[0], x86_jcc(&t->x, CC_E));
+        s->reg = (uint8_t)n;
+        s->back = t->x.p;
+        sse_load(&t->x, f->x[n], JR_CPU, FD_OFF(n));
+        set_bit(f->dbl, n);
+    }
+    /* From here on as if they had been written: so they are when coming around. */
+    for (unsigned k = 0; k < 2; k++)
+        f->stale[k] = f->set[k] = t->fr_loop[k];
+}
+
+void jit_fr_loop_back(struct jit_tr *t, const struct uop *u, struct jit_live *l)
+{
+    struct jit_frs rest = l->fr;
+
+    for (unsigned n = 2; n < 128; n++) {
+        if (!jit_frs_has(t->fr_loop, n) || jit_frs_has(l->fr.dbl, n))
+            continue;
+        x86_lea(&t->x, RDX, JR_CPU, FR_OFF(n));
+        call_thunk(t, t->jit->thunks.to_double);
+        jit_add_stub(t, STUB_LEAVE, u, x86_jcc(&t->x, CC_B))->live = *l;
+        sse_from_gr(&t->x, l->fr.x[n], RAX);
+    }
+    for (unsigned k = 0; k < 2; k++) {
+        rest.stale[k] &= ~t->fr_loop[k];
+        rest.set[k] &= ~t->fr_loop[k];
+        rest.clear[k] &= ~t->fr_loop[k];
+    }
+    store_frs(t, &rest);
+}
+
+uint8_t *jit_fr_check_status(struct jit_tr *t)
+{
+    const uint32_t rc = 3u << (FPSR_SF_SHIFT(0) + FPSR_SF_RC_SHIFT);
+
+    if (!t->fp_arith)
+        return NULL;
+    x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, CPU_OFF(fpsr));
+    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)(rc | FPF_I));
+    x86_alu_ri(&t->x, X86_CMP, false, RAX, FPF_I);
+    return x86_jcc(&t->x, CC_NE);
+}
