@@ -109,8 +109,7 @@ static void emit_fold(struct x86 *x)
 
 static void emit_clean(struct x86 *x)
 {
-    x86_mov_ri_keep_flags(x, RAX, MXCSR_PLAIN);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(mxcsr), RAX);
+    x86_mov_mi(x, JR_CPU, CPU_OFF(mxcsr), MXCSR_PLAIN);
     x86_mxcsr(x, 2, JR_CPU, CPU_OFF(mxcsr));
     x86_ret(x);
 }
@@ -402,6 +401,7 @@ static void drop_all(struct jit_tr *t, bool keep_doubles)
 
 void jit_fr_before_call(struct jit_tr *t)
 {
+    if_watched(t, t->jit->thunks.fold);
     for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++) {
         if (t->xmm_fr[x] == NO_FR)
             continue;
@@ -419,6 +419,7 @@ void jit_fr_after_call(struct jit_tr *t)
     for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++)
         if (t->xmm_loop >> x & 1)
             sse_load(&t->x, x, JR_CPU, FD_OFF(t->xmm_fr[x]));
+    if_watched(t, t->jit->thunks.clean);
 }
 
 void jit_fr_after_handler(struct jit_tr *t, const struct uop *u)
@@ -491,6 +492,7 @@ void jit_fr_loop_enter(struct jit_tr *t)
 {
     struct jit_frs *f = frs(t);
 
+    if_watched(t, t->jit->thunks.clean);
     for (unsigned n = 2; n < 128; n++) {
         struct jit_stub *s;
 
@@ -530,12 +532,15 @@ void jit_fr_loop_back(struct jit_tr *t, const struct uop *u, struct jit_live *l)
 
 uint8_t *jit_fr_check_status(struct jit_tr *t)
 {
-    const uint32_t rc = 3u << (FPSR_SF_SHIFT(0) + FPSR_SF_RC_SHIFT);
+    /* No trap enabled, no flush to zero, range as in memory, to nearest: then what a result that
+     * the handler has to look at again has left of flags is what the handler sets. */
+    const uint32_t controls = (FPSR_SF_FTZ | FPSR_SF_WRE | 3u << FPSR_SF_RC_SHIFT)
+                              << FPSR_SF_SHIFT(0);
 
     if (!t->fp_arith)
         return NULL;
     x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, CPU_OFF(fpsr));
-    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)(rc | FPF_I));
-    x86_alu_ri(&t->x, X86_CMP, false, RAX, FPF_I);
+    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)(controls | FPSR_TRAPS));
+    x86_alu_ri(&t->x, X86_CMP, false, RAX, FPSR_TRAPS);
     return x86_jcc(&t->x, CC_NE);
 }

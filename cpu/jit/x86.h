@@ -189,6 +189,15 @@ static inline void x86_alu_mi(struct x86 *x, enum x86_alu op, bool w, unsigned b
     x86_imm32(x, imm);
 }
 
+/* mov dword [base + disp], imm32 */
+static inline void x86_mov_mi(struct x86 *x, unsigned base, int32_t disp, uint32_t imm)
+{
+    x86_rex(x, false, 0, 0, base, false);
+    x86_byte(x, 0xc7);
+    x86_modrm_mem(x, 0, base, disp);
+    x86_imm32(x, (int32_t)imm);
+}
+
 static inline void x86_mov_ri(struct x86 *x, unsigned dst, uint64_t imm)
 {
     if (imm == 0) {
