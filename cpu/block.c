@@ -115,6 +115,8 @@ void block_collect(struct cpu *c)
                 page_kill(bc, &bc->bucket[k]);
         block_flush_lookup(c);
     }
+    if (bc->dead)
+        fr_settle_lazy(c); /* needs operations of a block */
     while (bc->dead) {
         struct codepage *p = bc->dead;
 

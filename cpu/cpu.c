@@ -200,7 +200,7 @@ void cpu_set_fr(struct cpu *c, unsigned n, struct fpreg v)
 void cpu_settle_fr(struct cpu *c)
 {
     for (unsigned n = 2; n < 128; n++)
-        if (fr_is_double(c, n))
+        if (fr_is_away(c, n))
             fr_settle(c, n);
 }
 

@@ -172,6 +172,7 @@ enum {
 
 #define CPU_PHYS_STACKED 96   /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
 #define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
+#define FR_DIVISIONS     4    /* remembered at a time, see cpu/fr_double.h */
 #define CPU_ALAT_SIZE    32
 #define CPU_DBR_COUNT    16 /* as mem/tlb.h looks at; the others are never written */
 #define CPU_DBR_IMPL     8  /* 4 pairs of each kind, as PAL_DEBUG_INFO says */
@@ -243,6 +244,12 @@ struct cpu {
     uint64_t fd[128];     /* doubles of translated code, see cpu/fr_double.h */
     uint32_t mxcsr;       /* scratch */
     uint64_t fr_dbl[2];   /* bit n: FR n is fd[n], and fr[n] is out of date */
+    uint64_t fr_lazy[2];  /* bit n, if not in fr_dbl: FR n is left over from a division */
+    struct fr_division {
+        const struct uop *seq; /* the instruction sequence */
+        uint64_t n, d;         /* its operands, doubles */
+        uint64_t left[2];      /* the registers, where fr_lazy has them too */
+    } division[FR_DIVISIONS];
     uint64_t fpsr, unat, ccv, csd, ssd;
     uint64_t kr[8];
     /* --- register stack: see cpu/rse.h --- */

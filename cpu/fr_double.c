@@ -1,18 +1,72 @@
-/* Register format to doubles and back. See fr_double.h. */
+/* Register format from what translated code left instead. See fr_double.h. */
 #include "fr_double.h"
+#include "interp.h"
+
+/* FPSR as it is while divisions are left over: traps disabled, sf1 for intermediate results. */
+#define FPSR_USUAL 0x9804c0270033full
+
+static bool in(const uint64_t set[2], unsigned n)
+{
+    return set[n >> 6] >> (n & 63) & 1;
+}
+
+/* Runs the sequence on registers of its own. */
+static void run_division(const struct cpu *c, const struct fr_division *p, struct fpreg v[128])
+{
+    const struct uop *u = p->seq;
+
+    v[0] = c->fr[0];
+    v[1] = c->fr[1];
+    v[u->r2] = fp_from_double(p->n);
+    v[u->r3] = fp_from_double(p->d);
+    v[u->r1] = fp_rcpa(&v[u->r2], &v[u->r3], FPSR_USUAL, u->sf).r;
+    for (u++; u < p->seq + FR_DIVIDE_OPS; u++)
+        v[u->r1] = fp_fma(&v[u->r3], &v[u->r4], u->r2 ? &v[u->r2] : NULL,
+                          u->op == OP_fnma ? FP_NEG_PROD : 0, u->sub, FPSR_USUAL, u->sf)
+                       .r;
+}
+
+static void settle_division(struct cpu *c, const struct fr_division *p)
+{
+    const uint64_t left[2] = {p->left[0] & c->fr_lazy[0] & ~c->fr_dbl[0],
+                              p->left[1] & c->fr_lazy[1] & ~c->fr_dbl[1]};
+    struct fpreg v[128];
+
+    if (!(left[0] | left[1]))
+        return;
+    run_division(c, p, v);
+    for (unsigned n = 2; n < 128; n++)
+        if (in(left, n))
+            c->fr[n] = v[n];
+}
+
+void fr_settle_lazy(struct cpu *c)
+{
+    if (!(c->fr_lazy[0] | c->fr_lazy[1]))
+        return;
+    for (unsigned k = 0; k < FR_DIVISIONS; k++)
+        settle_division(c, &c->division[k]);
+    c->fr_lazy[0] = c->fr_lazy[1] = 0;
+}
 
 void fr_settle(struct cpu *c, unsigned n)
 {
-    fr_put(c, n, fp_from_double(c->fd[n]));
+    if (in(c->fr_dbl, n))
+        fr_put(c, n, fp_from_double(c->fd[n]));
+    else
+        fr_settle_lazy(c);
 }
 
 bool fr_to_double(struct cpu *c, unsigned n)
 {
     const struct fpreg *f = &c->fr[n];
-    uint32_t e = (f->exp & FP_EXP_MASK) - 0xfc00u;
+    uint32_t e;
 
-    if (fr_is_double(c, n))
+    if (in(c->fr_dbl, n))
         return true;
+    if (in(c->fr_lazy, n))
+        fr_settle_lazy(c);
+    e = (f->exp & FP_EXP_MASK) - 0xfc00u;
     if ((f->exp & FP_EXP_MASK) == 0 && f->sig == 0) {
         c->fd[n] = (uint64_t)(f->exp & FP_SIGN) << 46;
         return true;

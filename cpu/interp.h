@@ -208,7 +208,7 @@ ALWAYS_INLINE const struct fpreg *fr_get(const struct cpu *c, unsigned n, bool g
 {
     n = fr_phys(c, n, gen);
     /* Not a change of the register: only of where its value stands. */
-    if (unlikely(fr_is_double(c, n)))
+    if (unlikely(fr_is_away(c, n)))
         fr_settle((struct cpu *)(uintptr_t)c, n);
     return &c->fr[n];
 }

@@ -1,6 +1,7 @@
 /* Floating-point registers during translation. See fr_state.h. */
 #include "fr_state.h"
 #include <string.h>
+#include "divide.h"
 #include "jit_impl.h"
 
 #define XMMS        16u
@@ -211,9 +212,9 @@ static bool known(const struct jit_frs *f, unsigned n)
     return jit_frs_has(f->dbl, n) || jit_frs_has(f->mem, n);
 }
 
-static void test_double_bit(struct jit_tr *t, unsigned n)
+static void test_bit(struct jit_tr *t, int32_t set, unsigned n)
 {
-    x86_test_mb(&t->x, JR_CPU, CPU_OFF(fr_dbl) + (int32_t)(n >> 3), 1u << (n & 7));
+    x86_test_mb(&t->x, JR_CPU, set + (int32_t)(n >> 3), 1u << (n & 7));
 }
 
 /* Nothing is known of it yet: the bit decides, and a stub converts. */
@@ -221,7 +222,7 @@ static void first_as_double(struct jit_tr *t, const struct uop *u, unsigned n)
 {
     struct jit_stub *s;
 
-    test_double_bit(t, n);
+    test_bit(t, CPU_OFF(fr_dbl), n);
     s = jit_add_stub(t, STUB_FR_LOAD, u, x86_jcc(&t->x, CC_E));
     s->reg = (uint8_t)n;
     s->back = t->x.p;
@@ -282,6 +283,16 @@ void jit_fr_wrote_double(struct jit_tr *t, unsigned n, unsigned x)
     drop_bit(f->wide, n);
 }
 
+static void settle_if_away(struct jit_tr *t, const struct uop *u, unsigned n, int32_t set)
+{
+    struct jit_stub *s;
+
+    test_bit(t, set, n);
+    s = jit_add_stub(t, STUB_FR_SETTLE, u, x86_jcc(&t->x, CC_NE));
+    s->reg = (uint8_t)n;
+    s->back = t->x.p;
+}
+
 void jit_fr_mem(struct jit_tr *t, const struct uop *u, unsigned n)
 {
     struct jit_frs *f = frs(t);
@@ -289,12 +300,8 @@ void jit_fr_mem(struct jit_tr *t, const struct uop *u, unsigned n)
     if (n < 2 || jit_frs_has(f->mem, n))
         return;
     if (!jit_frs_has(f->dbl, n)) {
-        struct jit_stub *s;
-
-        test_double_bit(t, n);
-        s = jit_add_stub(t, STUB_FR_SETTLE, u, x86_jcc(&t->x, CC_NE));
-        s->reg = (uint8_t)n;
-        s->back = t->x.p;
+        settle_if_away(t, u, n, CPU_OFF(fr_dbl));
+        settle_if_away(t, u, n, CPU_OFF(fr_lazy));
         set_bit(f->mem, n);
         return;
     }
@@ -326,6 +333,35 @@ void jit_fr_wrote_mem(struct jit_tr *t, unsigned n, bool wide)
         drop_bit(f->wide, n);
 }
 
+static void apply_mask(struct jit_tr *t, enum x86_alu op, int32_t at, const uint64_t set[2])
+{
+    for (unsigned k = 0; k < 4; k++) {
+        uint32_t m = (uint32_t)(set[k >> 1] >> (k & 1) * 32);
+
+        if (m)
+            x86_alu_mi(&t->x, op, false, JR_CPU, at + (int32_t)k * 4,
+                       (int32_t)(op == X86_AND ? ~m : m));
+    }
+}
+
+void jit_fr_left_over(struct jit_tr *t, const uint64_t set[2])
+{
+    struct jit_frs *f = frs(t);
+
+    apply_mask(t, X86_AND, CPU_OFF(fr_dbl), set);
+    for (unsigned n = 2; n < 128; n++)
+        if (jit_frs_has(set, n) && f->x[n] != JIT_NO_XMM && !(t->xmm_loop >> f->x[n] & 1))
+            forget_xmm(t, f->x[n]);
+    for (unsigned k = 0; k < 2; k++) {
+        f->dbl[k] &= ~set[k];
+        f->mem[k] &= ~set[k];
+        f->stale[k] &= ~set[k];
+        f->set[k] &= ~set[k];
+        f->clear[k] &= ~set[k];
+        f->wide[k] &= ~set[k];
+    }
+}
+
 static unsigned mf_of(unsigned n)
 {
     return n < 32 ? PSR_MFL : PSR_MFH;
@@ -343,24 +379,14 @@ void jit_fr_note(struct jit_tr *t, unsigned n)
 
 /* --- memory --- */
 
-static void apply_mask(struct jit_tr *t, enum x86_alu op, const uint64_t set[2])
-{
-    for (unsigned k = 0; k < 4; k++) {
-        uint32_t m = (uint32_t)(set[k >> 1] >> (k & 1) * 32);
-
-        if (m)
-            x86_alu_mi(&t->x, op, false, JR_CPU, CPU_OFF(fr_dbl) + (int32_t)k * 4,
-                       (int32_t)(op == X86_AND ? ~m : m));
-    }
-}
-
 static void store_frs(struct jit_tr *t, const struct jit_frs *f)
 {
     for (unsigned n = 2; n < 128; n++)
         if (jit_frs_has(f->stale, n) && f->x[n] != JIT_NO_XMM)
             sse_store(&t->x, JR_CPU, FD_OFF(n), f->x[n]);
-    apply_mask(t, X86_OR, f->set);
-    apply_mask(t, X86_AND, f->clear);
+    apply_mask(t, X86_OR, CPU_OFF(fr_dbl), f->set);
+    apply_mask(t, X86_AND, CPU_OFF(fr_dbl), f->clear);
+    apply_mask(t, X86_AND, CPU_OFF(fr_lazy), f->clear);
     if (f->mf)
         x86_alu_mi(&t->x, X86_OR, false, JR_CPU, CPU_OFF(psr), (int32_t)f->mf);
 }
@@ -435,11 +461,21 @@ struct fr_use {
     uint64_t other[2]; /* used by something else than operations on doubles */
 };
 
-static void count_op(struct fr_use *c, const struct uop *u)
+/* Counts one operation; the result is the last one it stands for. */
+static const struct uop *count_op(struct fr_use *c, const struct uop *u, const struct uop *end)
 {
     const uint8_t all[] = {u->r1, u->r2, u->r3, u->r4};
     uint8_t src[3] = {0}, dst = 0;
+    struct jit_division d;
 
+    if (jit_division_match(u, end, &d)) {
+        c->count[d.num]++;
+        c->count[d.den]++;
+        c->count[d.quot]++;
+        for (unsigned k = 0; k < 2; k++)
+            c->other[k] |= d.temps[k];
+        return u + FR_DIVIDE_OPS - 1;
+    }
     if (jit_fr_double_op(u, src, &dst)) {
         for (unsigned k = 0; k < 3; k++)
             c->count[src[k]]++;
@@ -449,6 +485,7 @@ static void count_op(struct fr_use *c, const struct uop *u)
             if (all[k] < 128)
                 set_bit(c->other, all[k]);
     }
+    return u;
 }
 
 void jit_fr_begin(struct jit_tr *t)
@@ -468,11 +505,12 @@ void jit_fr_begin(struct jit_tr *t)
 
 void jit_fr_loop_set(struct jit_tr *t)
 {
+    const struct uop *end = &t->b->uops[t->b->count];
     struct fr_use use = {0};
 
-    for (unsigned k = 1; k < t->b->count; k++)
-        if (t->b->uops[k].fn)
-            count_op(&use, &t->b->uops[k]);
+    for (const struct uop *u = &t->b->uops[1]; u < end; u++)
+        if (u->fn)
+            u = count_op(&use, u, end);
     for (unsigned x = 0; x < JIT_LOOP_XMMS; x++) {
         unsigned best = 0;
 
@@ -498,7 +536,7 @@ void jit_fr_loop_enter(struct jit_tr *t)
 
         if (!jit_frs_has(t->fr_loop, n))
             continue;
-        test_double_bit(t, n);
+        test_bit(t, CPU_OFF(fr_dbl), n);
         s = jit_add_stub(t, STUB_FR_ENTER, &t->b->uops[0], x86_jcc(&t->x, CC_E));
         s->reg = (uint8_t)n;
         s->back = t->x.p;

@@ -64,6 +64,8 @@ void jit_fr_wrote_double(struct jit_tr *t, unsigned n, unsigned x);
 /* FR n is in register format from here on, perhaps as a double too. */
 void jit_fr_mem(struct jit_tr *t, const struct uop *u, unsigned n);
 void jit_fr_wrote_mem(struct jit_tr *t, unsigned n, bool wide);
+/* These registers are now what the last division has left over (cpu.fr_lazy). */
+void jit_fr_left_over(struct jit_tr *t, const uint64_t set[2]);
 static inline bool jit_frs_has(const uint64_t set[2], unsigned n)
 {
     return set[n >> 6] >> (n & 63) & 1;

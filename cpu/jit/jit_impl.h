@@ -12,6 +12,7 @@ struct jit {
     struct jit_tr tr; /* the translation in progress */
     struct jit_thunks thunks;
     bool host_fma;
+    unsigned divisions; /* translated */
     uint64_t resets, blocks;
 };
 

@@ -10,6 +10,7 @@
 #include "access.h"
 #include "alat.h"
 #include "block.h"
+#include "divide.h"
 #include "jit_impl.h"
 
 static const uint8_t pool[] = {RBX, R12, R8, R9, R10, R11, RSI, RDI};
@@ -448,7 +449,7 @@ static void emit_fr_load_stub(struct jit_tr *t, struct jit_stub *s)
 static void emit_fr_settle_stub(struct jit_tr *t, struct jit_stub *s)
 {
     write_back_live(t, &s->live);
-    call_for_fr(t, fr_settle, s->reg);
+    call_for_fr(t, s->kind == STUB_SETTLE_ALL ? (void *)fr_settle_lazy : (void *)fr_settle, s->reg);
     load_all(t);
     jit_fr_reload(t, &s->live, 0);
     x86_bind(&t->x, x86_jmp(&t->x), s->back);
@@ -537,6 +538,7 @@ static void emit_stubs(struct jit_tr *t)
             emit_fr_load_stub(t, s);
             break;
         case STUB_FR_SETTLE:
+        case STUB_SETTLE_ALL:
             emit_fr_settle_stub(t, s);
             break;
         case STUB_BAIL:
@@ -790,7 +792,12 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
 {
     jit_emit_fn *fn = jit_emitter(u->op);
     int known = jit_known(t, u->qp);
+    struct jit_division d;
 
+    if (jit_division_match(u, &t->b->uops[t->b->count], &d) && jit_emit_division(t, u, &d)) {
+        t->done = u + FR_DIVIDE_OPS - 1;
+        return true;
+    }
     switch (u->op) {
     case OP_br_cond:
     case OP_brl_cond:
@@ -829,8 +836,11 @@ static void emit_body(struct jit_tr *t)
             branch_out(t, u, &l);
             return;
         }
+        t->done = NULL;
         if (!emit_op(t, u))
             return;
+        if (t->done)
+            u = t->done;
         if (block_has_link(u->op))
             u++;
         if (jit_last(t->b, u))

@@ -35,12 +35,13 @@ enum jit_stub_kind {
     STUB_LOAD,
     STUB_STORE,
     STUB_STORED,
-    STUB_HANDLER,   /* the whole operation by its handler */
-    STUB_FR_RESULT, /* the same; it leaves a double, else the interpreter goes on */
-    STUB_FR_LOAD,   /* FR `reg` to a double, else the interpreter goes on */
-    STUB_FR_SETTLE, /* FR `reg` to register format */
-    STUB_FR_ENTER,  /* as STUB_FR_LOAD, before the block has begun */
-    STUB_BAIL,      /* the interpreter goes on with the operation */
+    STUB_HANDLER,    /* the whole operation by its handler */
+    STUB_FR_RESULT,  /* the same; it leaves a double, else the interpreter goes on */
+    STUB_FR_LOAD,    /* FR `reg` to a double, else the interpreter goes on */
+    STUB_FR_SETTLE,  /* FR `reg` to register format */
+    STUB_SETTLE_ALL, /* what divisions have left over to register format */
+    STUB_FR_ENTER,   /* as STUB_FR_LOAD, before the block has begun */
+    STUB_BAIL,       /* the interpreter goes on with the operation */
 };
 
 /* What STUB_FR_RESULT lets pass before it calls the handler. */
@@ -73,6 +74,7 @@ struct jit_tr {
     uint64_t known, known_val; /* predicates whose value is known here */
     uint8_t *loop_head;
     bool self_loop, uses_tlb;
+    const struct uop *done; /* the last operation that the one emitted last stands for, or NULL */
     bool failed;
     /* floating point, see fr_state.h */
     bool fp_arith;
