@@ -91,14 +91,17 @@ extern jit_emit_fn *const jit_int_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_mem_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_reg_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_fp_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_mm_emitters[OP_COUNT];
 
 static inline jit_emit_fn *jit_emitter(unsigned op)
 {
-    if (jit_int_emitters[op])
-        return jit_int_emitters[op];
-    if (jit_mem_emitters[op])
-        return jit_mem_emitters[op];
-    return jit_reg_emitters[op] ? jit_reg_emitters[op] : jit_fp_emitters[op];
+    jit_emit_fn *const *const tables[] = {jit_int_emitters, jit_mem_emitters, jit_reg_emitters,
+                                          jit_fp_emitters, jit_mm_emitters};
+
+    for (unsigned k = 0; k < sizeof tables / sizeof *tables; k++)
+        if (tables[k][op])
+            return tables[k][op];
+    return NULL;
 }
 
 /* Emits `body` so that it happens only when the qualifying predicate is true. */

@@ -488,6 +488,13 @@ static inline void x86_imul_rr(struct x86 *x, unsigned dst, unsigned src)
     x86_modrm_reg(x, dst, src);
 }
 
+static inline void x86_bswap(struct x86 *x, unsigned reg)
+{
+    x86_rex(x, true, 0, 0, reg, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0xc8 | (reg & 7));
+}
+
 /* popcnt (f3 0f b8), lzcnt (f3 0f bd) */
 static inline void x86_count(struct x86 *x, unsigned opcode, unsigned dst, unsigned src)
 {
