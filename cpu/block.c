@@ -35,7 +35,8 @@ struct blockcache {
 
 void block_flush_lookup(struct cpu *c)
 {
-    memset(c->blocks->jump, 0, sizeof c->blocks->jump); /* a key of 0 then finds no block */
+    for (unsigned k = 0; k < JUMP_ENTRIES; k++)
+        c->blocks->jump[k] = (struct jump_entry){JUMP_NONE, NULL};
     c->code_gen++;
 }
 
@@ -129,7 +130,11 @@ struct blockcache *blockcache_new(struct cpu *c)
 {
     struct blockcache *bc = calloc(1, sizeof *bc);
 
-    c->jump = bc ? bc->jump : NULL;
+    if (!bc)
+        return NULL;
+    c->blocks = bc;
+    c->jump = bc->jump;
+    block_flush_lookup(c);
     return bc;
 }
 
@@ -373,6 +378,7 @@ static struct block *make_block(struct cpu *c, struct codepage *p, uint64_t pa, 
     blk->count = (uint16_t)b.n;
     blk->hot = 0;
     blk->copies = NULL;
+    blk->warm = c->jit ? jit_cold_entry(c->jit) : NULL;
     memcpy(blk->uops, b.out, b.n * sizeof(struct uop));
     p->bytes += size;
     c->blocks->bytes += size;

@@ -121,7 +121,7 @@ void cpu_reset(struct cpu *c)
     alat_clear(c);
     dahr_reset(c);
     sapic_reset(c);
-    c->psr = 0;
+    c->psr = c->key_context = 0;
     c->icount = c->iipa = 0;
     c->budget = c->budget_full = 0;
     c->exit_request = false;
@@ -277,6 +277,7 @@ void cpu_set_psr(struct cpu *c, uint64_t psr)
     if ((c->psr ^ psr) & PSR_PK)
         stlb_flush(c);
     c->psr = psr;
+    c->key_context = (psr >> PSR_CPL_SHIFT & 3) | (psr & PSR_IT ? 4 : 0);
     if (c->rr_dirty) {
         stlb_flush_regions(c, c->rr_dirty);
         c->rr_dirty = 0;

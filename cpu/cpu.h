@@ -228,6 +228,7 @@ struct cpu {
     uint64_t ip;          /* bundle address; exact only outside a block or after a fault */
     uint64_t page_va;     /* virtual address of the page the running block is in */
     uint64_t psr;
+    uint64_t key_context; /* what block_key() takes from psr: cpl, and it << 2 */
     struct cfm cfm;
     uint32_t frame_top;   /* 32 + sof: first GR out of the frame */
     uint32_t deny;        /* BLK_* conditions under which a block must be stepped instead */

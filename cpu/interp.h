@@ -67,6 +67,7 @@ struct block {
     uint8_t nslots;     /* instruction slots covered */
     uint16_t count;     /* of uops */
     int32_t hot;        /* entries until translation; negative: was tried */
+    const void *warm;   /* where native code enters the block */
     struct uop *copies; /* operations native code has done by their handlers */
     struct uop uops[];  /* uops[0] is the entry operation */
 };
@@ -278,11 +279,11 @@ const struct uop *jit_take_branch(struct cpu *c, const struct uop *u);
 /* The lookup key of a bundle address in the current context. */
 static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 {
-    return (ip & ~15ull) | (c->psr >> PSR_CPL_SHIFT & 3) | (c->psr >> 36 & 1) << 2 |
-           (uint64_t)(c->mode & 1) << 3;
+    return (ip & ~15ull) | c->key_context | (uint64_t)(c->mode & 1) << 3;
 }
 
-/* Where control went lately, by virtual address. A key of 0 finds no block. */
+/* Where control went lately, by virtual address. Translated code looks in it too. */
+#define JUMP_NONE    UINT64_MAX /* the key of no address in fast mode */
 #define JUMP_ENTRIES 1024u
 struct jump_entry {
     uint64_t key;

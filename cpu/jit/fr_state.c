@@ -121,13 +121,8 @@ void jit_fr_thunks(struct jit *j)
                                                  emit_clean};
     uint32_t *const at[] = {&j->thunks.to_double, &j->thunks.to_reg, &j->thunks.fold,
                             &j->thunks.clean};
-    struct x86 x = {.p = j->arena.rw + j->arena.used, .end = j->arena.rw + j->arena.size};
 
-    for (unsigned k = 0; k < sizeof emit / sizeof *emit; k++) {
-        *at[k] = (uint32_t)(x.p - j->arena.rw);
-        emit[k](&x);
-    }
-    j->arena.used = ((size_t)(x.p - j->arena.rw) + 15) & ~(size_t)15;
+    jit_emit_routines(j, emit, at, sizeof emit / sizeof *emit);
 }
 
 static void call_thunk(struct jit_tr *t, uint32_t offset)

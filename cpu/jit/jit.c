@@ -23,6 +23,23 @@ static size_t emit_enter(struct arena *a)
     return (size_t)(x.p - a->rw);
 }
 
+void jit_emit_routines(struct jit *j, jit_routine_fn *const emit[], uint32_t *const at[],
+                       unsigned count)
+{
+    struct x86 x = {.p = j->arena.rw + j->arena.used, .end = j->arena.rw + j->arena.size};
+
+    for (unsigned k = 0; k < count; k++) {
+        *at[k] = (uint32_t)(x.p - j->arena.rw);
+        emit[k](&x);
+    }
+    j->arena.used = ((size_t)(x.p - j->arena.rw) + 15) & ~(size_t)15;
+}
+
+const void *jit_cold_entry(const struct jit *j)
+{
+    return j->arena.rx + j->branch.cold;
+}
+
 struct jit *jit_new(void)
 {
     struct jit *j = calloc(1, sizeof *j);
@@ -49,6 +66,7 @@ void jit_reset(struct jit *j)
 {
     j->arena.used = (emit_enter(&j->arena) + 15) & ~(size_t)15;
     jit_fr_thunks(j);
+    jit_branch_routines(j);
     j->resets++;
 }
 

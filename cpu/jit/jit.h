@@ -19,6 +19,8 @@ void jit_free(struct jit *j);
 void jit_reset(struct jit *j);
 bool jit_full(const struct jit *j);
 
+/* What struct block.warm is as long as the block is not native. */
+const void *jit_cold_entry(const struct jit *j);
 /* Runs from an operation; native code may use all registers, which this saves. */
 void jit_run(struct jit *j, struct cpu *c, const struct uop *u);
 /* Makes a block native if it can. */

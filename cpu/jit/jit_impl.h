@@ -7,10 +7,23 @@
 
 #define JIT_BLOCK_ROOM 65536u /* more than any one block becomes */
 
+/* Routines for branches; offsets in the arena. */
+struct jit_branch {
+    uint32_t call, ret; /* move the frame; carry: not the usual case, nothing done */
+    uint32_t find;      /* rdx: address; rsi: its block, equal: there is one */
+    uint32_t cold;      /* enters the block in rsi that has no native code */
+};
+void jit_branch_routines(struct jit *j);
+typedef void jit_routine_fn(struct x86 *x);
+/* Emits routines and says where they are. */
+void jit_emit_routines(struct jit *j, jit_routine_fn *const emit[], uint32_t *const at[],
+                       unsigned count);
+
 struct jit {
     struct arena arena;
     struct jit_tr tr; /* the translation in progress */
     struct jit_thunks thunks;
+    struct jit_branch branch;
     bool host_fma;
     unsigned divisions; /* translated */
     uint64_t resets, blocks;

@@ -10,11 +10,6 @@
 
 /* --- what operations do with registers --- */
 
-bool jit_fp_uses_tlb(unsigned op)
-{
-    return op == OP_ldfd || op == OP_ldf8 || op == OP_stfd;
-}
-
 bool jit_fr_touches(const struct uop *u)
 {
     return (u->op >= OP_fma && u->op <= OP_fcvt_xf) || (u->op >= OP_ldfs && u->op <= OP_ldfp8) ||

@@ -112,7 +112,7 @@ void jit_forget(struct jit_tr *t, unsigned p)
 }
 
 /* Makes a register hold the predicates with the pending ones; rcx is used. */
-static void merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned reg)
+void jit_merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned reg)
 {
     uint64_t clear = l->pending & ~l->values, set = l->pending & l->values;
 
@@ -137,28 +137,28 @@ static void merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned r
 void jit_merged_pr(struct jit_tr *t, unsigned reg)
 {
     x86_mov_rr(&t->x, reg, JR_PR);
-    merge_pending(t, &t->live, reg);
+    jit_merge_pending(t, &t->live, reg);
 }
 
 static void flush_pending(struct jit_tr *t)
 {
     if (!t->live.pending)
         return;
-    merge_pending(t, &t->live, JR_PR);
+    jit_merge_pending(t, &t->live, JR_PR);
     t->live.pending = 0;
     t->live.pr_dirty = true;
 }
 
 /* --- writing back and reloading --- */
 
-static void write_back_live(struct jit_tr *t, const struct jit_live *l)
+void jit_write_back(struct jit_tr *t, const struct jit_live *l)
 {
     for (unsigned n = 1; n < 128; n++)
         if (l->dirty[n >> 6] >> (n & 63) & 1)
             gr_store(t, n, t->host[n]);
     if (l->pending) {
         x86_mov_rr(&t->x, RAX, JR_PR);
-        merge_pending(t, l, RAX);
+        jit_merge_pending(t, l, RAX);
         x86_store(&t->x, JR_CPU, CPU_OFF(pr), RAX);
     } else if (l->pr_dirty) {
         x86_store(&t->x, JR_CPU, CPU_OFF(pr), JR_PR);
@@ -169,10 +169,8 @@ static void write_back_live(struct jit_tr *t, const struct jit_live *l)
 static void load_context(struct jit_tr *t)
 {
     x86_load(&t->x, JR_FRAME, JR_CPU, CPU_OFF(gr_base) + 8);
-    if (t->uses_tlb) {
-        x86_load(&t->x, JR_TLB, JR_CPU, CPU_OFF(stlb));
-        x86_load(&t->x, JR_TLB, JR_TLB, (int32_t)offsetof(struct softtlb, data));
-    }
+    x86_load(&t->x, JR_TLB, JR_CPU, CPU_OFF(stlb));
+    x86_load(&t->x, JR_TLB, JR_TLB, (int32_t)offsetof(struct softtlb, data));
     x86_load(&t->x, JR_PR, JR_CPU, CPU_OFF(pr));
 }
 
@@ -208,20 +206,8 @@ void jit_save_around(struct jit_tr *t, bool before)
     }
 }
 
-/* Continues at the operation in rsi. */
-static void enter_rsi(struct jit_tr *t)
-{
-#ifdef KITTSON_TRAMPOLINE
-    x86_mov_rr(&t->x, RAX, RSI);
-    x86_ret(&t->x);
-#else
-    x86_mov_rr(&t->x, RDI, JR_CPU);
-    x86_jmp_mem(&t->x, RSI, (int32_t)offsetof(struct uop, fn));
-#endif
-}
-
 /* Leaves through a C function of the handler's kind. */
-static void leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn)
+void jit_leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn)
 {
     x86_mov_rr(&t->x, RDI, JR_CPU);
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)u);
@@ -248,88 +234,6 @@ struct jit_stub *jit_add_stub(struct jit_tr *t, enum jit_stub_kind kind, const s
     return s;
 }
 
-/* The block's operation in guest memory order; also of copies: what the handler needs is in it. */
-static uint64_t branch_offset(const struct uop *u)
-{
-    return (uint64_t)(u->loc & 0xff0) + (uint64_t)u->imm;
-}
-
-static bool is_tail(const struct uop *u)
-{
-    return u->fn == block_tail_handler(false);
-}
-
-/* Offset in the page of where a branch or the tail goes; 4096 and more: another page. */
-static uint64_t target_offset(const struct uop *u)
-{
-    return is_tail(u) ? (uint64_t)u->imm : branch_offset(u);
-}
-
-static bool goes_to_self(const struct jit_tr *t, const struct uop *u)
-{
-    return target_offset(u) == (t->b->pa & 0xff0) && (t->b->pa & 3) == 0 && !is_tail(u);
-}
-
-static void give_back(struct jit_tr *t, unsigned slots)
-{
-    if (slots)
-        x86_alu_mi(&t->x, X86_ADD, true, JR_CPU, CPU_OFF(budget), (int32_t)slots);
-}
-
-/* IIPA for the first instruction of the next block (SDM 2:3.3.5.6); uses rdx. */
-static void note_branch(struct jit_tr *t, const struct uop *u)
-{
-    x86_load(&t->x, RDX, JR_CPU, CPU_OFF(page_va));
-    if (u->loc & 0xff0)
-        x86_alu_ri(&t->x, X86_ADD, true, RDX, u->loc & 0xff0);
-    x86_store(&t->x, JR_CPU, CPU_OFF(iipa), RDX);
-}
-
-static bool first_may_fault(const struct jit_tr *t)
-{
-    return !jit_int_emitters[t->b->uops[1].op];
-}
-
-/* Around the loop: registers stay where they are. */
-static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
-{
-    struct jit_live at_branch = *l;
-    uint8_t *j;
-
-    jit_fr_loop_back(t, u, &at_branch);
-    if (l->pending)
-        merge_pending(t, l, JR_PR);
-    if (first_may_fault(t))
-        note_branch(t, u);
-    give_back(t, u->rest);
-    j = x86_jmp(&t->x);
-    x86_bind(&t->x, j, t->loop_head);
-}
-
-/* A taken branch, or the tail: to the linked block directly, else through the handler. */
-static void branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
-{
-    uint8_t *slow;
-
-    if (t->self_loop && goes_to_self(t, u)) {
-        loop_back(t, u, l);
-        return;
-    }
-    write_back_live(t, l);
-    if (target_offset(u) < MEM_PAGE_SIZE) {
-        x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)(u + 1));
-        x86_alu_mi(&t->x, X86_CMP, true, RAX, (int32_t)offsetof(struct uop, gen), -1);
-        slow = x86_jcc(&t->x, CC_NE);
-        note_branch(t, u);
-        give_back(t, u->rest);
-        x86_load(&t->x, RSI, RAX, (int32_t)offsetof(struct uop, target));
-        x86_alu_ri(&t->x, X86_ADD, true, RSI, (int32_t)offsetof(struct block, uops));
-        enter_rsi(t);
-        x86_bind_here(&t->x, slow);
-    }
-    leave_through(t, u, is_tail(u) ? u->fn : jit_take_branch);
-}
-
 /* --- memory stubs --- */
 
 static void emit_load_stub(struct jit_tr *t, struct jit_stub *s)
@@ -337,7 +241,7 @@ static void emit_load_stub(struct jit_tr *t, struct jit_stub *s)
     uint8_t *ok, *j;
 
     x86_mov_rr(&t->x, RDX, s->va);
-    write_back_live(t, &s->live); /* uses rax and rcx */
+    jit_write_back(t, &s->live); /* uses rax and rcx */
     x86_mov_rr(&t->x, RDI, JR_CPU);
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)s->u);
     x86_mov_ri(&t->x, RCX, s->size);
@@ -359,7 +263,7 @@ static void emit_store_stub(struct jit_tr *t, struct jit_stub *s)
     uint8_t *ok, *j;
 
     x86_push(&t->x, s->va);
-    write_back_live(t, &s->live);
+    jit_write_back(t, &s->live);
     jit_src_into(t, s->reg, R8);
     x86_pop(&t->x, RDX);
     x86_mov_rr(&t->x, RDI, JR_CPU);
@@ -435,11 +339,11 @@ static void emit_fr_load_stub(struct jit_tr *t, struct jit_stub *s)
 {
     uint8_t *ok;
 
-    write_back_live(t, &s->live);
+    jit_write_back(t, &s->live);
     call_for_fr(t, fr_to_double, s->reg);
     x86_test_al(&t->x);
     ok = x86_jcc(&t->x, CC_NE);
-    leave_through(t, s->u, s->u->fn);
+    jit_leave_through(t, s->u, s->u->fn);
     x86_bind_here(&t->x, ok);
     load_all(t);
     jit_fr_reload(t, &s->live, 0);
@@ -448,7 +352,7 @@ static void emit_fr_load_stub(struct jit_tr *t, struct jit_stub *s)
 
 static void emit_fr_settle_stub(struct jit_tr *t, struct jit_stub *s)
 {
-    write_back_live(t, &s->live);
+    jit_write_back(t, &s->live);
     call_for_fr(t, s->kind == STUB_SETTLE_ALL ? (void *)fr_settle_lazy : (void *)fr_settle, s->reg);
     load_all(t);
     jit_fr_reload(t, &s->live, 0);
@@ -503,7 +407,7 @@ static void emit_fr_result_stub(struct jit_tr *t, struct jit_stub *s)
     call_for_fr(t, fr_to_double, s->reg);
     x86_test_al(&t->x);
     ok = x86_jcc(&t->x, CC_NE);
-    leave_through(t, next, next->fn);
+    jit_leave_through(t, next, next->fn);
     x86_bind_here(&t->x, ok);
     load_all(t);
     jit_fr_reload(t, &s->live, s->reg);
@@ -542,15 +446,15 @@ static void emit_stubs(struct jit_tr *t)
             emit_fr_settle_stub(t, s);
             break;
         case STUB_BAIL:
-            write_back_live(t, &s->live);
-            leave_through(t, s->u, s->u->fn);
+            jit_write_back(t, &s->live);
+            jit_leave_through(t, s->u, s->u->fn);
             break;
         case STUB_LEAVE:
-            write_back_live(t, &s->live);
-            leave_through(t, s->u, jit_take_branch);
+            jit_write_back(t, &s->live);
+            jit_leave_through(t, s->u, jit_take_branch);
             break;
         default:
-            branch_out(t, s->u, &s->live);
+            jit_branch_out(t, s->u, &s->live);
         }
     }
 }
@@ -584,7 +488,7 @@ static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_li
     const struct uop *copy = place_copy(t, u);
     uint8_t *ok;
 
-    write_back_live(t, l);
+    jit_write_back(t, l);
     x86_mov_rr(&t->x, RDI, JR_CPU);
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)copy);
     jit_call_c(t, u->fn);
@@ -608,62 +512,8 @@ static void call_handler(struct jit_tr *t, const struct uop *u)
 /* The interpreter continues in the middle of the block. */
 static void bail(struct jit_tr *t, const struct uop *u)
 {
-    write_back_live(t, &t->live);
-    leave_through(t, u, u->fn);
-}
-
-/* --- branches --- */
-
-static void emit_branch(struct jit_tr *t, const struct uop *u)
-{
-    int known = jit_known(t, u->qp);
-
-    if (known == 0)
-        return;
-    if (known == 1) {
-        struct jit_live l = t->live;
-
-        branch_out(t, u, &l);
-        return;
-    }
-    x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
-    /* On the taken path the predicate is known, but it is in JR_PR already. */
-    jit_add_stub(t, STUB_BRANCH, u, x86_jcc(&t->x, CC_B));
-    t->known |= 1ull << u->qp;
-    t->known_val &= ~(1ull << u->qp);
-}
-
-static void emit_cloop(struct jit_tr *t, const struct uop *u)
-{
-    uint8_t *done;
-
-    x86_alu_mi(&t->x, X86_CMP, true, JR_CPU, CPU_OFF(lc), 0);
-    done = x86_jcc(&t->x, CC_E);
-    x86_alu_mi(&t->x, X86_SUB, true, JR_CPU, CPU_OFF(lc), 1);
-    {
-        struct jit_live l = t->live;
-
-        branch_out(t, u, &l);
-    }
-    x86_bind_here(&t->x, done);
-}
-
-/* Branches the interpreter's handler takes: calls, returns, indirect ones. */
-static void emit_exit_op(struct jit_tr *t, const struct uop *u)
-{
-    int known = jit_known(t, u->qp);
-    uint8_t *skip = NULL;
-
-    if (known == 0)
-        return;
-    if (known < 0) {
-        x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
-        skip = x86_jcc(&t->x, CC_AE);
-    }
-    write_back_live(t, &t->live);
-    leave_through(t, u, u->fn);
-    if (skip)
-        x86_bind_here(&t->x, skip);
+    jit_write_back(t, &t->live);
+    jit_leave_through(t, u, u->fn);
 }
 
 /* --- choosing registers --- */
@@ -684,7 +534,7 @@ static void count_uses(const struct jit_tr *t, unsigned uses[128])
 {
     const struct uop *u = &t->b->uops[1];
 
-    for (; !is_tail(u); u++) {
+    for (; !jit_is_tail(u); u++) {
         if (jit_emitter(u->op))
             count_operands(u, uses);
         if (block_has_link(u->op))
@@ -718,27 +568,12 @@ static bool has_self_loop(const struct jit_tr *t)
 {
     const struct uop *u = &t->b->uops[1];
 
-    for (; !is_tail(u); u++) {
+    for (; !jit_is_tail(u); u++) {
         if (block_has_link(u->op)) {
-            if ((u->op == OP_br_cond || u->op == OP_br_cloop) && goes_to_self(t, u))
+            if ((u->op == OP_br_cond || u->op == OP_br_cloop) && jit_goes_to_self(t, u))
                 return true;
             u++;
         }
-        if (jit_last(t->b, u))
-            break;
-    }
-    return false;
-}
-
-static bool has_memory(const struct jit_tr *t)
-{
-    const struct uop *u = &t->b->uops[1];
-
-    for (; !is_tail(u); u++) {
-        if (jit_mem_emitters[u->op] || jit_fp_uses_tlb(u->op))
-            return true;
-        if (block_has_link(u->op))
-            u++;
         if (jit_last(t->b, u))
             break;
     }
@@ -753,6 +588,8 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
     const struct block *b = t->b;
 
     x86_mov_rr(&t->x, JR_CPU, RDI);
+    load_context(t);
+    t->warm = t->x.p;
     slow[0] = slow[1] = NULL;
     if (b->max_dst) {
         x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(frame_top), b->max_dst);
@@ -763,7 +600,7 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
         slow[1] = x86_jcc(&t->x, CC_NE);
     }
     slow[3] = jit_fr_check_status(t);
-    load_all(t);
+    reload(t, ~0u);
     jit_fr_loop_enter(t);
     t->loop_head = t->x.p;
     x86_load(&t->x, RAX, JR_CPU, CPU_OFF(budget));
@@ -801,18 +638,18 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
     switch (u->op) {
     case OP_br_cond:
     case OP_brl_cond:
-        emit_branch(t, u);
+        jit_emit_branch(t, u);
         return known != 1;
     case OP_br_cloop:
         if (uop_slot(u) != 2)
             break;
-        emit_cloop(t, u);
+        jit_emit_cloop(t, u);
         return true;
     default:
         break;
     }
     if (jit_exit_op(u->op)) {
-        emit_exit_op(t, u);
+        jit_emit_leaving(t, u);
         return known != 1;
     }
     if (fn && jit_handler_known(u) && fn(t, u))
@@ -830,10 +667,10 @@ static void emit_body(struct jit_tr *t)
     const struct uop *u = &t->b->uops[1];
 
     for (;; u++) {
-        if (is_tail(u)) {
+        if (jit_is_tail(u)) {
             struct jit_live l = t->live;
 
-            branch_out(t, u, &l);
+            jit_branch_out(t, u, &l);
             return;
         }
         t->done = NULL;
@@ -855,6 +692,7 @@ static void install(struct jit *j, struct jit_tr *t, struct block *b, const uint
     j->arena.used = ((size_t)(t->x.p - j->arena.rw) + 31) & ~(size_t)31;
     b->copies = t->copies;
     b->uops[0].fn = (uop_fn *)(uintptr_t)(j->arena.rx + at);
+    b->warm = j->arena.rx + (t->warm - j->arena.rw);
     j->blocks++;
 }
 
@@ -877,7 +715,6 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     t->copies[0] = (struct uop){.fn = op_stop, .target = b, .op = OP_ENTRY};
     choose_registers(t);
     t->self_loop = has_self_loop(t);
-    t->uses_tlb = has_memory(t);
     jit_fr_begin(t);
     if (t->self_loop)
         jit_fr_loop_set(t);
@@ -902,11 +739,11 @@ void jit_translate(struct jit *j, struct cpu *c, struct block *b)
     emit_body(t);
     emit_stubs(t);
     x86_bind_here(&t->x, slow[2]);
-    write_back_live(t, &at_head);
+    jit_write_back(t, &at_head);
     for (unsigned k = 0; k < 4; k++)
         if (k != 2 && slow[k])
             x86_bind_here(&t->x, slow[k]);
-    leave_through(t, &b->uops[0], block_entry_handler());
+    jit_leave_through(t, &b->uops[0], block_entry_handler());
     if (t->x.full || t->failed)
         free(t->copies);
     else

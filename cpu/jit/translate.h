@@ -73,7 +73,8 @@ struct jit_tr {
     struct jit_live live;
     uint64_t known, known_val; /* predicates whose value is known here */
     uint8_t *loop_head;
-    bool self_loop, uses_tlb;
+    bool self_loop;
+    uint8_t *warm;          /* entry for native code: context registers are right */
     const struct uop *done; /* the last operation that the one emitted last stands for, or NULL */
     bool failed;
     /* floating point, see fr_state.h */
@@ -106,11 +107,29 @@ static inline jit_emit_fn *jit_emitter(unsigned op)
 
 /* Emits `body` so that it happens only when the qualifying predicate is true. */
 bool jit_guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body);
+/* Stores all guest state that is only in registers; uses rax and rcx. */
+void jit_write_back(struct jit_tr *t, const struct jit_live *l);
+/* Makes a register hold the predicates with the pending ones; uses rcx. */
+void jit_merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned reg);
+/* Leaves native code through a C function of the handler's kind; rdx is passed on. */
+void jit_leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn);
+
+/* --- branches, ops_br.c --- */
+
+bool jit_is_tail(const struct uop *u);
+/* The branch leads to the start of the block it is in. */
+bool jit_goes_to_self(const struct jit_tr *t, const struct uop *u);
+/* A taken branch, or the tail: to the linked block directly, else through the handler. */
+void jit_branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
+void jit_emit_branch(struct jit_tr *t, const struct uop *u);
+void jit_emit_cloop(struct jit_tr *t, const struct uop *u);
+/* Calls, returns, indirect branches (jit_exit_op). */
+void jit_emit_leaving(struct jit_tr *t, const struct uop *u);
+
 /* A call of a C function with the stack aligned; rax holds its address. */
 void jit_call_c(struct jit_tr *t, const void *fn);
 /* Keeps guest registers in host registers that a call may change: before it, and after. */
 void jit_save_around(struct jit_tr *t, bool before);
-bool jit_fp_uses_tlb(unsigned op);
 /* Memory operand look-up shared by integer and FP accesses: rax the entry's offset, flags. */
 void jit_lookup(struct jit_tr *t, unsigned va, unsigned size, int8_t tag);
 void jit_add_to_base(struct jit_tr *t, const struct uop *u, unsigned va);

@@ -336,6 +336,23 @@ static inline void x86_test_mb(struct x86 *x, unsigned base, int32_t disp, unsig
     x86_byte(x, imm);
 }
 
+/* cmp byte [base + disp], imm8 */
+static inline void x86_cmp_mb(struct x86 *x, unsigned base, int32_t disp, unsigned imm)
+{
+    x86_rex(x, false, 0, 0, base, false);
+    x86_byte(x, 0x80);
+    x86_modrm_mem(x, 7, base, disp);
+    x86_byte(x, imm);
+}
+
+static inline void x86_setcc(struct x86 *x, enum x86_cc cc, unsigned reg)
+{
+    x86_rex(x, false, 0, 0, reg, true);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0x90u | cc);
+    x86_modrm_reg(x, 0, reg);
+}
+
 /* test al, al */
 static inline void x86_test_al(struct x86 *x)
 {

@@ -1,0 +1,512 @@
+/* Branches in native code: ways out of a block, calls, returns, the loop within a block.
+ *
+ * Blocks jump to each other's native code directly as long as links hold (cpu/interp.h); the frame
+ * of the register stack moves in two routines in the arena. Whatever is not the usual case is done
+ * by the interpreter's handler.
+ */
+#include "block.h"
+#include "fr_state.h"
+#include "jit_impl.h"
+#include "rse.h"
+
+#define PFS_PPL_SHIFT 62
+#define PFS_EC_SHIFT  52
+
+/* --- where branches go --- */
+
+static uint64_t branch_offset(const struct uop *u)
+{
+    return (uint64_t)(u->loc & 0xff0) + (uint64_t)u->imm;
+}
+
+bool jit_is_tail(const struct uop *u)
+{
+    return u->fn == block_tail_handler(false);
+}
+
+/* Offset in the page of where a branch or the tail goes; 4096 and more: another page. */
+static uint64_t target_offset(const struct uop *u)
+{
+    return jit_is_tail(u) ? (uint64_t)u->imm : branch_offset(u);
+}
+
+bool jit_goes_to_self(const struct jit_tr *t, const struct uop *u)
+{
+    return target_offset(u) == (t->b->pa & 0xff0) && (t->b->pa & 3) == 0 && !jit_is_tail(u);
+}
+
+/* --- leaving --- */
+
+static void give_back(struct jit_tr *t, unsigned slots)
+{
+    if (slots)
+        x86_alu_mi(&t->x, X86_ADD, true, JR_CPU, CPU_OFF(budget), (int32_t)slots);
+}
+
+/* IIPA for the first instruction of the next block (SDM 2:3.3.5.6); uses rax. */
+static void note_branch(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(page_va));
+    if (u->loc & 0xff0)
+        x86_alu_ri(&t->x, X86_ADD, true, RAX, u->loc & 0xff0);
+    x86_store(&t->x, JR_CPU, CPU_OFF(iipa), RAX);
+}
+
+/* All guest state to memory for good; JR_PR is right too. */
+static void write_back_last(struct jit_tr *t, const struct jit_live *l)
+{
+    struct jit_live last = *l;
+
+    if (l->pending) {
+        jit_merge_pending(t, l, JR_PR);
+        last.pending = 0;
+        last.pr_dirty = true;
+    }
+    jit_write_back(t, &last);
+}
+
+/* Continues in the block in rsi. */
+static void enter_block(struct jit_tr *t)
+{
+    x86_jmp_mem(&t->x, RSI, (int32_t)offsetof(struct block, warm));
+}
+
+/* The link that follows the branch, if it holds, whatever page it is for. */
+static void follow_link(struct jit_tr *t, const struct uop *u)
+{
+    const struct uop *link = u + 1;
+    uint64_t to = target_offset(u);
+    bool local = to < MEM_PAGE_SIZE;
+    uint8_t *slow[2] = {NULL, NULL};
+
+    if (!local && ((jit_is_tail(u) && u->pos) || (int64_t)to != (int32_t)to))
+        return;
+    x86_mov_ri(&t->x, RDX, (uint64_t)(uintptr_t)link);
+    if (local) {
+        x86_alu_mi(&t->x, X86_CMP, true, RDX, (int32_t)offsetof(struct uop, gen), -1);
+        slow[0] = x86_jcc(&t->x, CC_NE);
+    } else {
+        x86_load(&t->x, RAX, JR_CPU, CPU_OFF(code_gen));
+        x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, gen));
+        slow[0] = x86_jcc(&t->x, CC_NE);
+        x86_load(&t->x, RCX, JR_CPU, CPU_OFF(page_va));
+        x86_alu_ri(&t->x, X86_ADD, true, RCX, (int32_t)to);
+        x86_mov_rr(&t->x, RAX, RCX);
+        x86_alu_rm(&t->x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
+        x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, key));
+        slow[1] = x86_jcc(&t->x, CC_NE);
+    }
+    note_branch(t, u);
+    give_back(t, u->rest);
+    if (!local) {
+        x86_alu_ri(&t->x, X86_AND, true, RCX, -(int32_t)MEM_PAGE_SIZE);
+        x86_store(&t->x, JR_CPU, CPU_OFF(page_va), RCX);
+    }
+    x86_load(&t->x, RSI, RDX, (int32_t)offsetof(struct uop, target));
+    enter_block(t);
+    for (unsigned k = 0; k < 2; k++)
+        if (slow[k])
+            x86_bind_here(&t->x, slow[k]);
+}
+
+static bool first_may_fault(const struct jit_tr *t)
+{
+    return !jit_int_emitters[t->b->uops[1].op];
+}
+
+/* Around the loop: registers stay where they are. */
+static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+{
+    struct jit_live at_branch = *l;
+
+    jit_fr_loop_back(t, u, &at_branch);
+    if (l->pending)
+        jit_merge_pending(t, l, JR_PR);
+    if (first_may_fault(t))
+        note_branch(t, u);
+    give_back(t, u->rest);
+    x86_bind(&t->x, x86_jmp(&t->x), t->loop_head);
+}
+
+void jit_branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+{
+    if (t->self_loop && jit_goes_to_self(t, u)) {
+        loop_back(t, u, l);
+        return;
+    }
+    write_back_last(t, l);
+    follow_link(t, u);
+    jit_leave_through(t, u, jit_is_tail(u) ? u->fn : jit_take_branch);
+}
+
+/* --- conditional branches --- */
+
+void jit_emit_branch(struct jit_tr *t, const struct uop *u)
+{
+    int known = jit_known(t, u->qp);
+
+    if (known == 0)
+        return;
+    if (known == 1) {
+        struct jit_live l = t->live;
+
+        jit_branch_out(t, u, &l);
+        return;
+    }
+    x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+    /* On the taken path the predicate is known, but it is in JR_PR already. */
+    jit_add_stub(t, STUB_BRANCH, u, x86_jcc(&t->x, CC_B));
+    t->known |= 1ull << u->qp;
+    t->known_val &= ~(1ull << u->qp);
+}
+
+void jit_emit_cloop(struct jit_tr *t, const struct uop *u)
+{
+    struct jit_live l = t->live;
+    uint8_t *done;
+
+    x86_alu_mi(&t->x, X86_CMP, true, JR_CPU, CPU_OFF(lc), 0);
+    done = x86_jcc(&t->x, CC_E);
+    x86_alu_mi(&t->x, X86_SUB, true, JR_CPU, CPU_OFF(lc), 1);
+    jit_branch_out(t, u, &l);
+    x86_bind_here(&t->x, done);
+}
+
+/* --- calls, returns, indirect branches --- */
+
+static void load_branch_target(struct jit_tr *t, const struct uop *u, unsigned reg)
+{
+    x86_load(&t->x, reg, JR_CPU, CPU_OFF(br) + u->r2 * 8);
+    x86_alu_ri(&t->x, X86_AND, true, reg, -16);
+}
+
+/* To the address in rdx, by what the look-up of addresses knows of it. */
+static void go_indirect(struct jit_tr *t, const struct uop *u)
+{
+    uint8_t *miss;
+
+    x86_call_to(&t->x, t->jit->arena.rw + t->jit->branch.find);
+    miss = x86_jcc(&t->x, CC_NE);
+    note_branch(t, u);
+    give_back(t, u->rest);
+    x86_alu_ri(&t->x, X86_AND, true, RDX, -(int32_t)MEM_PAGE_SIZE);
+    x86_store(&t->x, JR_CPU, CPU_OFF(page_va), RDX);
+    enter_block(t);
+    x86_bind_here(&t->x, miss);
+    jit_leave_through(t, u, (uop_fn *)(uintptr_t)uop_goto);
+}
+
+/* Moves the frame, or leaves all to the handler. */
+static void move_frame(struct jit_tr *t, const struct uop *u, uint32_t routine)
+{
+    uint8_t *moved;
+
+    x86_call_to(&t->x, t->jit->arena.rw + routine);
+    moved = x86_jcc(&t->x, CC_AE);
+    jit_leave_through(t, u, u->fn);
+    x86_bind_here(&t->x, moved);
+}
+
+static void set_return_address(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(page_va));
+    x86_alu_ri(&t->x, X86_ADD, true, RAX, (u->loc & 0xff0) + 16);
+    x86_store(&t->x, JR_CPU, CPU_OFF(br) + u->r1 * 8, RAX);
+}
+
+static void call(struct jit_tr *t, const struct uop *u)
+{
+    move_frame(t, u, t->jit->branch.call);
+    set_return_address(t, u);
+    follow_link(t, u);
+    jit_leave_through(t, u, jit_take_branch);
+}
+
+static void call_indirect(struct jit_tr *t, const struct uop *u)
+{
+    move_frame(t, u, t->jit->branch.call);
+    load_branch_target(t, u, RDX);
+    set_return_address(t, u);
+    go_indirect(t, u);
+}
+
+static void leave_block(struct jit_tr *t, const struct uop *u)
+{
+    switch (u->op) {
+    case OP_br_call:
+    case OP_brl_call:
+        call(t, u);
+        break;
+    case OP_br_call_b:
+        call_indirect(t, u);
+        break;
+    case OP_br_ret:
+        move_frame(t, u, t->jit->branch.ret);
+        load_branch_target(t, u, RDX);
+        go_indirect(t, u);
+        break;
+    default:
+        load_branch_target(t, u, RDX);
+        go_indirect(t, u);
+    }
+}
+
+void jit_emit_leaving(struct jit_tr *t, const struct uop *u)
+{
+    int known = jit_known(t, u->qp);
+    uint8_t *skip = NULL;
+
+    if (known == 0)
+        return;
+    if (known < 0) {
+        x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+        skip = x86_jcc(&t->x, CC_AE);
+    }
+    if (skip) {
+        struct jit_live l = t->live;
+
+        /* JR_PR has to stay as it is for the other way. */
+        jit_write_back(t, &l);
+        x86_load(&t->x, JR_PR, JR_CPU, CPU_OFF(pr));
+    } else {
+        write_back_last(t, &t->live);
+    }
+    leave_block(t, u);
+    if (skip)
+        x86_bind_here(&t->x, skip);
+}
+
+/* --- routines --- */
+
+/* r14 and what else follows the frame, by rcx registers up; uses r8 and r9. */
+static void slide(struct x86 *x, enum x86_alu op)
+{
+    x86_mov_rr(x, R8, RCX);
+    x86_shift_ri(x, X86_SHL, true, R8, 3);
+    x86_alu_rr(x, op, true, JR_FRAME, R8);
+    x86_load(x, R9, JR_CPU, CPU_OFF(nat_base) + 8);
+    x86_alu_rr(x, op, true, R9, RCX);
+    for (int32_t k = 1; k < 4; k++) {
+        x86_store(x, JR_CPU, CPU_OFF(gr_base) + 8 * k, JR_FRAME);
+        x86_store(x, JR_CPU, CPU_OFF(nat_base) + 8 * k, R9);
+    }
+}
+
+/* acc += a condition of the flags; uses r11. */
+static void add_condition(struct x86 *x, enum x86_cc cc, unsigned acc)
+{
+    x86_setcc(x, cc, R11);
+    x86_extend(x, 0xb6, R11, R11);
+    x86_alu_rr(x, X86_ADD, true, acc, R11);
+}
+
+/* r10: position of BSP among the 64 words of its NaT collection (SDM 2:6.5); r9: BSP. */
+static void load_bsp(struct x86 *x)
+{
+    x86_load(x, R9, JR_CPU, CPU_OFF(bsp));
+    x86_mov_rr(x, R10, R9);
+    x86_shift_ri(x, X86_SHR, false, R10, 3);
+    x86_alu_ri(x, X86_AND, false, R10, 0x3f);
+}
+
+/* Fields of the frame marker in memory: rax all of it, rdx sof, rcx sol. */
+static void load_frame(struct x86 *x)
+{
+    x86_alu_rm(x, X86_MOV, false, RAX, JR_CPU, CPU_OFF(cfm));
+    x86_mov_rr(x, RCX, RAX);
+    x86_shift_ri(x, X86_SHR, false, RCX, 8);
+    x86_alu_ri(x, X86_AND, false, RCX, 0xff);
+    x86_extend(x, 0xb6, RDX, RAX);
+}
+
+/* ar.pfs from rax (frame marker), rcx (sol), rdx (sof); uses r8 and r9. */
+static void save_pfs(struct x86 *x)
+{
+    x86_mov_rr(x, R8, RCX);
+    x86_shift_ri(x, X86_SHL, false, R8, 7);
+    x86_alu_rr(x, X86_OR, true, R8, RDX);
+    x86_shift_ri(x, X86_SHR, false, RAX, 16);
+    x86_alu_ri(x, X86_AND, false, RAX, 0xff);
+    x86_shift_ri(x, X86_SHL, false, RAX, 11);
+    x86_alu_rr(x, X86_OR, true, R8, RAX);
+    x86_load(x, R9, JR_CPU, CPU_OFF(ec));
+    x86_shift_ri(x, X86_SHL, true, R9, PFS_EC_SHIFT);
+    x86_alu_rr(x, X86_OR, true, R8, R9);
+    x86_load(x, R9, JR_CPU, CPU_OFF(key_context));
+    x86_shift_ri(x, X86_SHL, true, R9, PFS_PPL_SHIFT);
+    x86_alu_rr(x, X86_OR, true, R8, R9);
+    x86_store(x, JR_CPU, CPU_OFF(pfs), R8);
+}
+
+static void finish(struct x86 *x, uint8_t *fail[], unsigned count)
+{
+    x86_alu_rr(x, X86_XOR, false, RAX, RAX); /* no carry */
+    x86_ret(x);
+    for (unsigned k = 0; k < count; k++)
+        x86_bind_here(x, fail[k]);
+    x86_stc(x);
+    x86_ret(x);
+}
+
+/* What rse_call_quick and the handler do. Carry: nothing was done. */
+static void emit_call(struct x86 *x)
+{
+    uint8_t *fail[3];
+
+    x86_cmp_mb(x, JR_CPU, CPU_OFF(hints_set), 0);
+    fail[0] = x86_jcc(x, CC_NE);
+    load_frame(x);
+    x86_alu_rm(x, X86_MOV, false, R8, JR_CPU, CPU_OFF(bof));
+    x86_alu_rr(x, X86_ADD, false, R8, RCX);
+    x86_alu_ri(x, X86_CMP, false, R8, (int32_t)RSE_BASE_MAX);
+    fail[1] = x86_jcc(x, CC_A);
+    x86_alu_mi(x, X86_CMP, false, JR_CPU, CPU_OFF(ndirty), 0);
+    fail[2] = x86_jcc(x, CC_L);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(bof), R8);
+    x86_alu_mr(x, X86_ADD, false, JR_CPU, CPU_OFF(ndirty), RCX);
+    save_pfs(x);
+    load_bsp(x);
+    x86_alu_rr(x, X86_ADD, false, R10, RCX);
+    x86_mov_rr(x, R8, RCX);
+    x86_alu_ri(x, X86_CMP, false, R10, 63);
+    add_condition(x, CC_AE, R8);
+    x86_alu_ri(x, X86_CMP, false, R10, 126);
+    add_condition(x, CC_AE, R8);
+    x86_lea_index(x, R9, R9, R8, 3);
+    x86_store(x, JR_CPU, CPU_OFF(bsp), R9);
+    x86_alu_rr(x, X86_SUB, false, RDX, RCX);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(cfm), RDX);
+    x86_alu_ri(x, X86_ADD, false, RDX, 32);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(frame_top), RDX);
+    slide(x, X86_ADD);
+    finish(x, fail, 3);
+}
+
+/* From ar.pfs in rax: rdx sof, rcx sol, r9 sor in registers. Returns the jumps for odd ones. */
+static void unpack_pfs(struct x86 *x, uint8_t *fail[4])
+{
+    x86_mov_rr(x, R8, RAX);
+    x86_shift_ri(x, X86_SHL, true, R8, 26);
+    x86_shift_ri(x, X86_SHR, true, R8, 26 + 18);
+    fail[0] = x86_jcc(x, CC_NE); /* rotated */
+    x86_mov_rr(x, RDX, RAX);
+    x86_alu_ri(x, X86_AND, false, RDX, 0x7f);
+    x86_mov_rr(x, RCX, RAX);
+    x86_shift_ri(x, X86_SHR, false, RCX, 7);
+    x86_mov_rr(x, R9, RCX);
+    x86_alu_ri(x, X86_AND, false, RCX, 0x7f);
+    x86_shift_ri(x, X86_SHR, false, R9, 7);
+    x86_alu_ri(x, X86_AND, false, R9, 0xf);
+    x86_shift_ri(x, X86_SHL, false, R9, 3);
+    x86_alu_ri(x, X86_CMP, false, RDX, CPU_PHYS_STACKED);
+    fail[1] = x86_jcc(x, CC_A);
+    x86_alu_rr(x, X86_CMP, false, RCX, RDX);
+    fail[2] = x86_jcc(x, CC_A);
+    x86_alu_rr(x, X86_CMP, false, R9, RDX);
+    fail[3] = x86_jcc(x, CC_A);
+}
+
+/* bof to r11 and ndirty to r10 as they will be. */
+static void frame_below(struct x86 *x, uint8_t *fail[3])
+{
+    x86_alu_rm(x, X86_MOV, false, R10, JR_CPU, CPU_OFF(ndirty));
+    x86_alu_rr(x, X86_SUB, false, R10, RCX);
+    fail[0] = x86_jcc(x, CC_L);
+    x86_alu_rm(x, X86_MOV, false, R11, JR_CPU, CPU_OFF(bof));
+    x86_alu_rr(x, X86_SUB, false, R11, RCX);
+    x86_alu_ri(x, X86_CMP, false, R11, (int32_t)RSE_BASE_MIN);
+    fail[1] = x86_jcc(x, CC_L);
+    x86_mov_rr(x, R8, R10);
+    x86_alu_rr(x, X86_ADD, false, R8, RDX);
+    x86_alu_ri(x, X86_CMP, false, R8, CPU_PHYS_STACKED);
+    fail[2] = x86_jcc(x, CC_G);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(ndirty), R10);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(bof), R11);
+}
+
+/* The frame marker from rdx, rcx, r9; uses r8. */
+static void store_frame(struct x86 *x)
+{
+    x86_mov_rr(x, R8, RCX);
+    x86_shift_ri(x, X86_SHL, false, R8, 8);
+    x86_alu_rr(x, X86_OR, false, R8, RDX);
+    x86_shift_ri(x, X86_SHL, false, R9, 16);
+    x86_alu_rr(x, X86_OR, false, R8, R9);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(cfm), R8);
+    x86_alu_ri(x, X86_ADD, false, RDX, 32);
+    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(frame_top), RDX);
+}
+
+/* What rse_return_quick and the handler do. Carry: nothing was done. */
+static void emit_ret(struct x86 *x)
+{
+    uint8_t *fail[9];
+
+    x86_load(x, RAX, JR_CPU, CPU_OFF(pfs));
+    x86_cmp_mb(x, JR_CPU, CPU_OFF(hints_set), 0);
+    fail[0] = x86_jcc(x, CC_NE);
+    x86_mov_rr(x, RCX, RAX);
+    x86_shift_ri(x, X86_SHR, true, RCX, PFS_PPL_SHIFT);
+    x86_load(x, RDX, JR_CPU, CPU_OFF(key_context));
+    x86_alu_ri(x, X86_AND, false, RDX, 3);
+    x86_alu_rr(x, X86_CMP, false, RCX, RDX);
+    fail[1] = x86_jcc(x, CC_A);
+    unpack_pfs(x, fail + 2);
+    frame_below(x, fail + 6);
+    x86_shift_ri(x, X86_SHR, true, RAX, PFS_EC_SHIFT);
+    x86_alu_ri(x, X86_AND, false, RAX, 0x3f);
+    x86_store(x, JR_CPU, CPU_OFF(ec), RAX);
+    store_frame(x);
+    load_bsp(x);
+    x86_mov_rr(x, R8, RCX);
+    x86_alu_rr(x, X86_CMP, false, RCX, R10);
+    add_condition(x, CC_A, R8);
+    x86_alu_ri(x, X86_ADD, false, R10, 63);
+    x86_alu_rr(x, X86_CMP, false, RCX, R10);
+    add_condition(x, CC_A, R8);
+    x86_shift_ri(x, X86_SHL, true, R8, 3);
+    x86_alu_rr(x, X86_SUB, true, R9, R8);
+    x86_store(x, JR_CPU, CPU_OFF(bsp), R9);
+    slide(x, X86_SUB);
+    finish(x, fail, 9);
+}
+
+/* rsi: the block for the address in rdx (block_lookup_quick), not equal: there is none. */
+static void emit_find(struct x86 *x)
+{
+    _Static_assert(sizeof(struct jump_entry) == 16, "shift below");
+    x86_mov_rr(x, RCX, RDX);
+    x86_shift_ri(x, X86_SHR, true, RCX, 4);
+    x86_mov_rr(x, RAX, RDX);
+    x86_shift_ri(x, X86_SHR, true, RAX, 14);
+    x86_alu_rr(x, X86_XOR, false, RCX, RAX);
+    x86_alu_ri(x, X86_AND, false, RCX, JUMP_ENTRIES - 1);
+    x86_shift_ri(x, X86_SHL, false, RCX, 4);
+    x86_alu_rm(x, X86_ADD, true, RCX, JR_CPU, CPU_OFF(jump));
+    x86_mov_rr(x, RAX, RDX);
+    x86_alu_rm(x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
+    x86_load(x, RSI, RCX, (int32_t)offsetof(struct jump_entry, b));
+    x86_alu_rm(x, X86_CMP, true, RAX, RCX, (int32_t)offsetof(struct jump_entry, key));
+    x86_ret(x);
+}
+
+/* Where blocks without native code are entered: rsi is the block. */
+static void emit_cold(struct x86 *x)
+{
+    x86_alu_ri(x, X86_ADD, true, RSI, (int32_t)offsetof(struct block, uops));
+#ifdef KITTSON_TRAMPOLINE
+    x86_mov_rr(x, RAX, RSI);
+    x86_ret(x);
+#else
+    x86_mov_rr(x, RDI, JR_CPU);
+    x86_jmp_mem(x, RSI, (int32_t)offsetof(struct uop, fn));
+#endif
+}
+
+void jit_branch_routines(struct jit *j)
+{
+    static void (*const emit[])(struct x86 *) = {emit_call, emit_ret, emit_find, emit_cold};
+    uint32_t *const at[] = {&j->branch.call, &j->branch.ret, &j->branch.find, &j->branch.cold};
+
+    jit_emit_routines(j, emit, at, sizeof emit / sizeof *emit);
+}
