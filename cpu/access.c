@@ -137,7 +137,7 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
     struct stlb_entry *e = &set[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
     uint8_t *host;
 
-    if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA))
+    if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA) || t->ma != MA_WB)
         return;
     /* Other attributes change what semaphores and speculation do: never from here. */
     host = t->ma == MA_WB ? mem_ram(c->mem, pa, MEM_PAGE_SIZE) : NULL;

@@ -243,9 +243,10 @@ struct cpu {
     uint64_t lc, ec;
     struct fpreg fr[128]; /* physical numbers for f32..f127 */
     uint64_t fd[128];     /* doubles of translated code, see cpu/fr_double.h */
-    uint32_t mxcsr;       /* scratch */
-    uint64_t fr_dbl[2];   /* bit n: FR n is fd[n], and fr[n] is out of date */
-    uint64_t fr_lazy[2];  /* bit n, if not in fr_dbl: FR n is left over from a division */
+    uint32_t mxcsr;       /* of translated code, like the next */
+    uint64_t scratch;
+    uint64_t fr_dbl[2];  /* bit n: FR n is fd[n], and fr[n] is out of date */
+    uint64_t fr_lazy[2]; /* bit n, if not in fr_dbl: FR n is left over from a division */
     struct fr_division {
         const struct uop *seq; /* the instruction sequence */
         uint64_t n, d;         /* its operands, doubles */

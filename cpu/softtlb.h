@@ -1,9 +1,9 @@
 /* Soft TLB: for each privilege level and for physical mode, recent 4 KB pages with their host
  * address, so that a load or store is one compare.
  *
- * Holds only RAM pages whose access raises no fault and needs no bookkeeping: everything else
- * (devices, pages with decoded code, misaligned or big-endian access, data breakpoints) does not
- * match and takes the slow path in cpu/access.c, which knows the architecture.
+ * Holds only cacheable RAM pages whose access raises no fault and needs no bookkeeping: everything
+ * else (devices, pages with decoded code, misaligned or big-endian access, data breakpoints) does
+ * not match and takes the slow path in cpu/access.c, which knows the architecture.
  */
 #ifndef KITTSON_CPU_SOFTTLB_H
 #define KITTSON_CPU_SOFTTLB_H

@@ -14,6 +14,7 @@ struct jit_branch {
     uint32_t cold;      /* enters the block in rsi that has no native code */
 };
 void jit_branch_routines(struct jit *j);
+void jit_alat_routines(struct jit *j);
 typedef void jit_routine_fn(struct x86 *x);
 /* Emits routines and says where they are. */
 void jit_emit_routines(struct jit *j, jit_routine_fn *const emit[], uint32_t *const at[],
@@ -24,6 +25,7 @@ struct jit {
     struct jit_tr tr; /* the translation in progress */
     struct jit_thunks thunks;
     struct jit_branch branch;
+    uint32_t alat_place; /* routine of ops_alat.c */
     bool host_fma;
     unsigned divisions; /* translated */
     uint64_t resets, blocks;

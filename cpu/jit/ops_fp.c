@@ -24,6 +24,12 @@ static void sources(uint8_t src[3], unsigned a, unsigned b, unsigned c)
     src[2] = (uint8_t)c;
 }
 
+static bool ldfd_fits(const struct uop *u)
+{
+    return (u->sub == LD_NONE || u->sub == LD_A || u->sub == LD_C_CLR) && u->len != INC_REG &&
+           u->r1 >= 2 && !(u->len == INC_IMM && u->r3 == 0);
+}
+
 bool jit_fr_double_op(const struct uop *u, uint8_t src[3], uint8_t *dst)
 {
     sources(src, 0, 0, 0);
@@ -37,7 +43,7 @@ bool jit_fr_double_op(const struct uop *u, uint8_t src[3], uint8_t *dst)
         return u->sub == PC_D && u->sf == 0 && u->r1 >= 2;
     case OP_ldfd:
         *dst = u->r1;
-        return u->sub == LD_NONE && u->len != INC_REG && u->r1 >= 2;
+        return ldfd_fits(u);
     case OP_setf_d:
         *dst = u->r1;
         return u->r1 >= 2;
@@ -118,7 +124,8 @@ static void check_normal(struct jit_tr *t, const struct uop *u, const struct res
     x86_shift_ri(&t->x, X86_SHR, true, RCX, 53);
     x86_alu_ri(&t->x, X86_SUB, false, RCX, 1);
     x86_alu_ri(&t->x, X86_CMP, false, RCX, 0x7fd);
-    (void)result_stub(t, u, r, ACCEPT_BITS, x86_jcc(&t->x, CC_A));
+    (void)result_stub(t, u, r, u->op == OP_ldfd && u->sub == LD_A ? ACCEPT_NOTHING : ACCEPT_BITS,
+                      x86_jcc(&t->x, CC_A));
 }
 
 /* The result is in r->x. Loads still have their address to update, handlers do that too. */
@@ -334,23 +341,53 @@ static bool load_fits(const struct uop *u)
            !(u->len == INC_IMM && u->r3 == 0);
 }
 
+/* Loads and checks the double; for ld.a it also enters the address in the ALAT. */
+static void load_double(struct jit_tr *t, const struct uop *u, const struct result *r)
+{
+    unsigned va = jit_src(t, u->r3, RDX);
+
+    jit_lookup(t, va, 8, offsetof(struct stlb_entry, rtag));
+    (void)result_stub(t, u, r, ACCEPT_NOTHING, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    if (u->sub == LD_A) {
+        x86_alu_rx(&t->x, X86_MOV, RAX, JR_TLB, RAX, offsetof(struct stlb_entry, pa));
+        x86_store(&t->x, JR_CPU, CPU_OFF(scratch), RAX);
+    }
+    x86_load_index(&t->x, 8, RAX, RCX, va);
+    check_normal(t, u, r);
+    sse_from_gr(&t->x, r->x, RAX);
+    if (u->sub == LD_A) {
+        x86_mov_rr(&t->x, RDX, va);
+        x86_alu_ri(&t->x, X86_AND, false, RDX, MEM_PAGE_SIZE - 1);
+        x86_alu_rm(&t->x, X86_OR, true, RDX, JR_CPU, CPU_OFF(scratch));
+        jit_alat_find(t, JIT_ALAT_FR, u->r1);
+        jit_alat_insert(t, 8);
+    }
+}
+
 static bool ldfd(struct jit_tr *t, const struct uop *u)
 {
+    uint8_t *miss[2], *hit = NULL;
     struct result r;
-    unsigned va;
 
-    if (!load_fits(u))
+    if (!ldfd_fits(u))
         return false;
     if (jit_known(t, u->qp) == 0)
         return true;
+    if (u->sub == LD_C_CLR)
+        (void)jit_fr_double(t, u, u->r1); /* what it keeps where there is an entry */
     r = begin_double(t, u);
-    va = jit_src(t, u->r3, RDX);
-    jit_lookup(t, va, 8, offsetof(struct stlb_entry, rtag));
-    (void)result_stub(t, u, &r, ACCEPT_NOTHING, x86_jcc(&t->x, CC_NE));
-    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
-    x86_load_index(&t->x, 8, RAX, RCX, va);
-    check_normal(t, u, &r);
-    sse_from_gr(&t->x, r.x, RAX);
+    if (u->sub == LD_C_CLR) {
+        jit_alat_find(t, JIT_ALAT_FR, u->r1);
+        jit_alat_test(t, miss);
+        jit_alat_drop(t);
+        hit = x86_jmp(&t->x);
+        for (unsigned k = 0; k < 2; k++)
+            x86_bind_here(&t->x, miss[k]);
+    }
+    load_double(t, u, &r);
+    if (hit)
+        x86_bind_here(&t->x, hit);
     return end_double(t, u, &r);
 }
 

@@ -69,11 +69,71 @@ static bool store(struct jit_tr *t, const struct uop *u)
     return true;
 }
 
+/* ld.a: the value, and the physical address into the table. */
+static bool advanced_load(struct jit_tr *t, const struct uop *u)
+{
+    unsigned size = size_of(u->op, OP_ld1), va = jit_src(t, u->r3, RDX);
+    unsigned d = jit_dst(t, u->r1, RAX);
+    struct jit_stub *s;
+
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, rtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, pa));
+    x86_push(&t->x, RCX);
+    x86_push(&t->x, va);
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    x86_load_index(&t->x, size, d, RCX, va);
+    jit_put(t, u->r1, d);
+    x86_pop(&t->x, RDX);
+    x86_pop(&t->x, RCX);
+    x86_alu_ri(&t->x, X86_AND, false, RDX, MEM_PAGE_SIZE - 1);
+    x86_alu_rr(&t->x, X86_OR, true, RDX, RCX);
+    jit_alat_find(t, JIT_ALAT_GR, u->r1);
+    jit_alat_insert(t, size);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = t->x.p;
+    return true;
+}
+
+/* ld.c.clr: an entry goes and the register keeps its value, or it is loaded again. */
+static bool check_load(struct jit_tr *t, const struct uop *u)
+{
+    unsigned size = size_of(u->op, OP_ld1), va, d;
+    uint8_t *miss[2], *hit;
+    struct jit_stub *s;
+
+    jit_alat_find(t, JIT_ALAT_GR, u->r1);
+    jit_alat_test(t, miss);
+    jit_alat_drop(t);
+    hit = x86_jmp(&t->x);
+    for (unsigned k = 0; k < 2; k++)
+        x86_bind_here(&t->x, miss[k]);
+    va = jit_src(t, u->r3, RDX);
+    d = jit_dst(t, u->r1, RAX);
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, rtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    x86_load_index(&t->x, size, d, RCX, va);
+    jit_put(t, u->r1, d);
+    x86_bind_here(&t->x, hit);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = t->x.p;
+    return true;
+}
+
 static bool emit_load(struct jit_tr *t, const struct uop *u)
 {
-    bool plain = u->sub == LD_NONE || u->sub == LD_ACQ || u->sub == LD_BIAS;
+    static jit_emit_fn *const by_type[] = {
+        [LD_NONE] = load,       [LD_ACQ] = load,         [LD_BIAS] = load,
+        [LD_A] = advanced_load, [LD_C_CLR] = check_load,
+    };
+    jit_emit_fn *fn = u->sub < sizeof by_type / sizeof *by_type ? by_type[u->sub] : NULL;
 
-    return plain && u->len != INC_REG && jit_guarded(t, u, load);
+    if (!fn || u->len == INC_REG || (u->sub == LD_A && u->r1 == u->r3))
+        return false;
+    return jit_guarded(t, u, fn);
 }
 
 static bool emit_store(struct jit_tr *t, const struct uop *u)

@@ -292,8 +292,22 @@ static void note_stored(struct cpu *c, uint64_t va, unsigned size)
 static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
 {
     static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11};
-    uint8_t *j;
+    uint8_t *j, *touches;
 
+    /* Most stores touch nothing that the filter of 8-byte granules has. */
+    x86_alu_rr(&t->x, X86_MOV, false, RAX, s->va);
+    x86_shift_ri(&t->x, X86_SHR, false, RAX, MEM_PAGE_SHIFT - 5);
+    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)((STLB_ENTRIES - 1) << 5));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, pa));
+    x86_alu_rr(&t->x, X86_MOV, false, RAX, s->va);
+    x86_alu_ri(&t->x, X86_AND, false, RAX, MEM_PAGE_SIZE - 1);
+    x86_alu_rr(&t->x, X86_OR, true, RCX, RAX);
+    x86_shift_ri(&t->x, X86_SHR, true, RCX, 3);
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(alat_granules));
+    x86_bt_rr(&t->x, RAX, RCX);
+    touches = x86_jcc(&t->x, CC_B);
+    x86_bind(&t->x, x86_jmp(&t->x), s->back);
+    x86_bind_here(&t->x, touches);
     jit_fr_write_back(t, &s->live);
     for (unsigned k = 0; k < sizeof kept; k++)
         x86_push(&t->x, kept[k]);

@@ -93,11 +93,12 @@ extern jit_emit_fn *const jit_mem_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_reg_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_fp_emitters[OP_COUNT];
 extern jit_emit_fn *const jit_mm_emitters[OP_COUNT];
+extern jit_emit_fn *const jit_alat_emitters[OP_COUNT];
 
 static inline jit_emit_fn *jit_emitter(unsigned op)
 {
     jit_emit_fn *const *const tables[] = {jit_int_emitters, jit_mem_emitters, jit_reg_emitters,
-                                          jit_fp_emitters, jit_mm_emitters};
+                                          jit_fp_emitters,  jit_mm_emitters,  jit_alat_emitters};
 
     for (unsigned k = 0; k < sizeof tables / sizeof *tables; k++)
         if (tables[k][op])
@@ -125,6 +126,17 @@ void jit_emit_branch(struct jit_tr *t, const struct uop *u);
 void jit_emit_cloop(struct jit_tr *t, const struct uop *u);
 /* Calls, returns, indirect branches (jit_exit_op). */
 void jit_emit_leaving(struct jit_tr *t, const struct uop *u);
+
+/* --- advanced loads, ops_alat.c: rcx the place in the table, eax the register's name --- */
+
+enum jit_alat_file { JIT_ALAT_GR, JIT_ALAT_FR };
+void jit_alat_find(struct jit_tr *t, enum jit_alat_file file, unsigned n);
+/* Jumps taken when the register has no entry. */
+void jit_alat_test(struct jit_tr *t, uint8_t *miss[2]);
+/* Drops the entry found; uses rax. */
+void jit_alat_drop(struct jit_tr *t);
+/* Enters an aligned access of this size at physical address rdx, which is used up with rax. */
+void jit_alat_insert(struct jit_tr *t, unsigned size);
 
 /* A call of a C function with the stack aligned; rax holds its address. */
 void jit_call_c(struct jit_tr *t, const void *fn);

@@ -345,6 +345,32 @@ static inline void x86_cmp_mb(struct x86 *x, unsigned base, int32_t disp, unsign
     x86_byte(x, imm);
 }
 
+/* mov byte [base + disp], imm8 */
+static inline void x86_mov_mb(struct x86 *x, unsigned base, int32_t disp, unsigned imm)
+{
+    x86_rex(x, false, 0, 0, base, false);
+    x86_byte(x, 0xc6);
+    x86_modrm_mem(x, 0, base, disp);
+    x86_byte(x, imm);
+}
+
+/* bts, bt dst, index modulo 64 */
+static inline void x86_bts_rr(struct x86 *x, unsigned dst, unsigned index)
+{
+    x86_rex(x, true, index, 0, dst, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0xab);
+    x86_modrm_reg(x, index, dst);
+}
+
+static inline void x86_bt_rr(struct x86 *x, unsigned dst, unsigned index)
+{
+    x86_rex(x, true, index, 0, dst, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0xa3);
+    x86_modrm_reg(x, index, dst);
+}
+
 static inline void x86_setcc(struct x86 *x, enum x86_cc cc, unsigned reg)
 {
     x86_rex(x, false, 0, 0, reg, true);
