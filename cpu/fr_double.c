@@ -57,22 +57,29 @@ void fr_settle(struct cpu *c, unsigned n)
         fr_settle_lazy(c);
 }
 
-bool fr_to_double(struct cpu *c, unsigned n)
+/* The double in memory format, if the value is a normal one or a zero. */
+static bool as_double(const struct fpreg *f, uint64_t *d)
 {
-    const struct fpreg *f = &c->fr[n];
-    uint32_t e;
+    uint32_t e = (f->exp & FP_EXP_MASK) - 0xfc00u;
 
-    if (in(c->fr_dbl, n))
-        return true;
-    if (in(c->fr_lazy, n))
-        fr_settle_lazy(c);
-    e = (f->exp & FP_EXP_MASK) - 0xfc00u;
     if ((f->exp & FP_EXP_MASK) == 0 && f->sig == 0) {
-        c->fd[n] = (uint64_t)(f->exp & FP_SIGN) << 46;
+        *d = (uint64_t)(f->exp & FP_SIGN) << 46;
         return true;
     }
     if (e - 1 >= 0x7fe || (f->sig & (FP_INT_BIT | 0x7ff)) != FP_INT_BIT)
         return false;
-    c->fd[n] = fp_to_double(f);
+    *d = fp_to_double(f);
+    return true;
+}
+
+bool fr_to_double(struct cpu *c, unsigned n)
+{
+    if (in(c->fr_dbl, n))
+        return true;
+    if (in(c->fr_lazy, n))
+        fr_settle_lazy(c);
+    if (!as_double(&c->fr[n], &c->fd[n]))
+        return false;
+    c->fr_dbl[n >> 6] |= 1ull << (n & 63);
     return true;
 }

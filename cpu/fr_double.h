@@ -24,7 +24,7 @@ static inline bool fr_is_away(const struct cpu *c, unsigned n)
 void fr_settle(struct cpu *c, unsigned n);
 /* Computes all that is left over from divisions. */
 void fr_settle_lazy(struct cpu *c);
-/* Puts the value into fd[n] too if it is a normal double or a zero, else false. */
+/* Has the register stand as a double if it is a normal one or a zero, else false. */
 bool fr_to_double(struct cpu *c, unsigned n);
 
 static inline void fr_put(struct cpu *c, unsigned n, struct fpreg v)
