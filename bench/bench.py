@@ -119,4 +119,5 @@ def main():
         print("\n" + g.stderr())
 
 
-guest.main(main)
+if __name__ == "__main__":
+    guest.main(main)

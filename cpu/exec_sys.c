@@ -319,7 +319,8 @@ UOP_BODY(insert)
         block_flush_lookup(c);
     } else if (changed || tr) {
         stlb_flush_range(c, va, ps);
-        block_flush_lookup(c);
+        if (inst) /* code is found through the instruction side only */
+            block_flush_lookup(c);
     } else if (!inst) {
         stlb_flush_range(c, va, MEM_PAGE_SHIFT);
     }

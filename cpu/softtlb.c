@@ -14,16 +14,34 @@ void stlb_flush(struct cpu *c)
             drop(&c->stlb->ctx[x][k]);
 }
 
+static bool same_range(uint64_t a, uint64_t b, unsigned ps)
+{
+    return (a ^ b) << 3 >> 3 >> ps == 0;
+}
+
+/* A range of more pages than it is worth to look for one by one. In all regions: two of them may
+ * have one identifier. */
+static void drop_within(struct cpu *c, uint64_t va, unsigned ps)
+{
+    for (unsigned x = 0; x < STLB_PHYS; x++)
+        for (unsigned k = 0; k < STLB_ENTRIES; k++) {
+            struct stlb_entry *e = &c->stlb->ctx[x][k];
+
+            if (same_range(e->rtag, va, ps) || same_range(e->wtag, va, ps))
+                drop(e);
+        }
+}
+
 void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps)
 {
     uint64_t pages = ps <= MEM_PAGE_SHIFT ? 1 : 1ull << (ps - MEM_PAGE_SHIFT);
 
-    if (pages >= STLB_ENTRIES / 2) {
-        stlb_flush(c);
-        return;
-    }
     c->stlb->page_flushes++;
     va = va >> ps << ps;
+    if (pages >= STLB_ENTRIES / 2) {
+        drop_within(c, va, ps);
+        return;
+    }
     for (uint64_t n = 0; n < pages; n++)
         for (unsigned x = 0; x < STLB_PHYS; x++)
             drop(&c->stlb->ctx[x][((va >> MEM_PAGE_SHIFT) + n) & (STLB_ENTRIES - 1)]);

@@ -1,7 +1,8 @@
 /* Reads, writes and flushes of backing stores off the processors' thread.
  *
  * Jobs run in a few worker threads, in any order; their done functions run in io_poll(), on the
- * thread that calls it. A pool without threads does each job inside io_submit(), done function
+ * thread that calls it; a short read of what the host has in its cache is done inside io_submit(),
+ * done function included. A pool without threads does each job inside io_submit(), done function
  * included: then everything happens at the instruction that asked for it (deterministic runs).
  */
 #ifndef KITTSON_SCSI_IO_H

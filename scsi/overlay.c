@@ -282,8 +282,8 @@ static void overlay_close(struct store *s)
     free(o);
 }
 
-static const struct store_ops overlay_ops = {overlay_read, overlay_write, overlay_zero,
-                                             overlay_flush, overlay_close};
+static const struct store_ops overlay_ops = {overlay_read, NULL,          overlay_write,
+                                             overlay_zero, overlay_flush, overlay_close};
 
 /* --- the file --- */
 

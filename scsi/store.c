@@ -91,6 +91,13 @@ int store_read(struct store *s, uint64_t offset, void *buf, size_t len)
     return there == 0 ? 0 : s->ops->read(s, offset, buf, there);
 }
 
+int store_read_now(struct store *s, uint64_t offset, void *buf, size_t len)
+{
+    if (s->ops->read_now == NULL || !inside(s, offset, len))
+        return -EAGAIN;
+    return s->ops->read_now(s, offset, buf, len) ? 0 : -EAGAIN;
+}
+
 int store_write(struct store *s, uint64_t offset, const void *buf, size_t len)
 {
     if (s->read_only)

@@ -40,6 +40,9 @@ const char *store_name(const struct store *s);
 /* All of [offset, offset+len), or a negative errno. The bytes between the end of the store and the
  * next multiple of 4096 read as zeros; anything else outside it is -EINVAL. */
 int store_read(struct store *s, uint64_t offset, void *buf, size_t len);
+/* The same if the host has the bytes in memory and nothing has to be waited for; else -EAGAIN,
+ * whatever the reason: store_read() then tells. */
+int store_read_now(struct store *s, uint64_t offset, void *buf, size_t len);
 int store_write(struct store *s, uint64_t offset, const void *buf, size_t len);
 /* Makes bytes read as zeros, giving the space back where the host can. */
 int store_zero(struct store *s, uint64_t offset, uint64_t len);

@@ -12,6 +12,7 @@
 
 struct store_ops {
     int (*read)(struct store *s, uint64_t offset, void *buf, size_t len);
+    bool (*read_now)(struct store *s, uint64_t offset, void *buf, size_t len); /* or NULL */
     int (*write)(struct store *s, uint64_t offset, const void *buf, size_t len);
     int (*zero)(struct store *s, uint64_t offset, uint64_t len);
     int (*flush)(struct store *s);

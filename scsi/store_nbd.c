@@ -167,8 +167,8 @@ static void nbd_store_close(struct store *s)
     free(n);
 }
 
-static const struct store_ops nbd_ops = {nbd_store_read, nbd_store_write, nbd_store_zero,
-                                         nbd_store_flush, nbd_store_close};
+static const struct store_ops nbd_ops = {
+    nbd_store_read, NULL, nbd_store_write, nbd_store_zero, nbd_store_flush, nbd_store_close};
 
 static int refuse(struct nbd_handle *nbd, int err, const char *uri, const char *reason, char *why,
                   size_t size)

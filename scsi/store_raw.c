@@ -1,5 +1,5 @@
 /* Raw files and block devices, and what all files on the host need: locks and whole transfers. */
-#define _GNU_SOURCE /* fallocate, F_OFD_SETLK */
+#define _GNU_SOURCE /* fallocate, F_OFD_SETLK, preadv2 */
 #include "store_impl.h"
 #include "log.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct raw {
@@ -99,6 +100,13 @@ static int raw_read(struct store *s, uint64_t offset, void *buf, size_t len)
     return fd_read(raw_fd(s), offset, buf, len);
 }
 
+static bool raw_read_now(struct store *s, uint64_t offset, void *buf, size_t len)
+{
+    struct iovec v = {.iov_base = buf, .iov_len = len};
+
+    return preadv2(raw_fd(s), &v, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len;
+}
+
 static int raw_write(struct store *s, uint64_t offset, const void *buf, size_t len)
 {
     return fd_write(raw_fd(s), offset, buf, len);
@@ -120,7 +128,12 @@ static void raw_close(struct store *s)
     free(s);
 }
 
-static const struct store_ops raw_ops = {raw_read, raw_write, raw_zero, raw_flush, raw_close};
+static const struct store_ops raw_ops = {.read = raw_read,
+                                         .read_now = raw_read_now,
+                                         .write = raw_write,
+                                         .zero = raw_zero,
+                                         .flush = raw_flush,
+                                         .close = raw_close};
 
 static int find_size(int fd, uint64_t *size, enum store_kind *kind)
 {

@@ -96,8 +96,8 @@ def image_file(g, path, directory):
 
 def client(path):
     s = socket.socket(socket.AF_UNIX)
+    s.connect(path)  # waits while others queue there
     s.settimeout(60)
-    s.connect(path)
     return s
 
 

@@ -83,7 +83,8 @@ static void trial_close(struct store *s)
     (void)s;
 }
 
-static const struct store_ops ops = {trial_read, trial_write, trial_zero, trial_flush, trial_close};
+static const struct store_ops ops = {trial_read, NULL,        trial_write,
+                                     trial_zero, trial_flush, trial_close};
 
 static void done(struct scsi_request *q)
 {

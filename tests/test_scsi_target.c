@@ -659,12 +659,14 @@ static void note(struct scsi_request *q)
     order[orders++] = (unsigned)(q->data - data) / 512;
 }
 
+/* Writes: short reads may end at once. */
 static void queue(struct scsi_request *q, unsigned n, enum scsi_attribute attribute)
 {
-    *q = (struct scsi_request){.cdb = {0x28, 0, 0, 0, 0, (uint8_t)n, 0, 0, 1},
+    memset(data + 512 * n, 0xa0 + (int)n, 512);
+    *q = (struct scsi_request){.cdb = {0x2a, 0, 0, 0, 0, (uint8_t)n, 0, 0, 1},
                                .lun0 = true,
                                .attribute = attribute,
-                               .direction = SCSI_DATA_IN,
+                               .direction = SCSI_DATA_OUT,
                                .data = data + 512 * n,
                                .length = 512,
                                .done = note};
@@ -692,7 +694,9 @@ START_TEST(ordered_commands)
         ck_assert(order[i] == 0 || order[i] == 4);
     ck_assert_uint_eq(order[2], 1);
     ck_assert_uint_eq(order[3], 2);
-    ck_assert_uint_eq(data[512 * 2], 2);
+    ck_assert_int_eq(store_read(scsi_target_store(t), 512 * 2, data, 512 * 2), 0);
+    ck_assert_uint_eq(data[0], 0xa2);
+    ck_assert_uint_eq(data[512], 3); /* taken back: as it was */
 }
 END_TEST
 

@@ -529,6 +529,29 @@ START_TEST(pool)
 }
 END_TEST
 
+/* What the host has in memory may be read at once, and is then the same; never less than all. */
+START_TEST(read_now)
+{
+    struct store *s = must_open(base, false, NULL), *o;
+    uint8_t bytes[4096];
+    int err;
+
+    memset(bytes, 0x5a, sizeof(bytes));
+    ck_assert_int_eq(store_write(s, 8192, bytes, sizeof(bytes)), 0);
+    memset(bytes, 0, sizeof(bytes));
+    err = store_read_now(s, 8192, bytes, sizeof(bytes));
+    ck_assert(err == 0 || err == -EAGAIN); /* not every file system can say */
+    if (err == 0)
+        ck_assert(bytes[0] == 0x5a && bytes[4095] == 0x5a);
+    ck_assert_int_eq(store_read_now(s, store_size(s) - 512, bytes, 1024), -EAGAIN);
+    ck_assert_int_eq(store_read_now(s, UINT64_MAX, bytes, 512), -EAGAIN);
+    ck_assert_int_eq(store_close(s), 0);
+    o = must_open(base, false, over);
+    ck_assert_int_eq(store_read_now(o, 0, bytes, 512), -EAGAIN);
+    ck_assert_int_eq(store_close(o), 0);
+}
+END_TEST
+
 START_TEST(pool_without_threads)
 {
     struct store *s = must_open(base, false, NULL);
@@ -582,6 +605,7 @@ static Suite *suite(void)
     tcase_add_test(t, overlay_without_room);
     tcase_add_test(t, overlay_damaged);
     tcase_add_loop_test(t, pool, 0, 2);
+    tcase_add_test(t, read_now);
     tcase_add_test(t, pool_without_threads);
     suite_add_tcase(s, t);
     return s;
