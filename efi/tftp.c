@@ -77,26 +77,10 @@ static void put_string(struct tftp *t, const char *s)
     t->packet_len += len;
 }
 
-void tftp_start(struct tftp *t, uint64_t now)
+static void put_options(struct tftp *t)
 {
     char number[24];
 
-    t->state = TFTP_ASKED;
-    t->failure = 0;
-    t->peer = 0;
-    t->block = 0;
-    t->done = t->size = 0;
-    t->last = t->has_size = false;
-    t->error_code = 0;
-    t->error_text[0] = '\0';
-    t->block_size = TFTP_BLOCK;
-    if (t->blksize < TFTP_BLOCK_MIN || t->blksize > TFTP_BLOCK_MAX)
-        t->blksize = TFTP_BLOCK_MAX;
-    t->packet[0] = 0;
-    t->packet[1] = t->operation == TFTP_WRITE ? OP_WRITE : OP_READ;
-    t->packet_len = 2;
-    put_string(t, t->name);
-    put_string(t, "octet");
     put_string(t, "tsize");
     snprintf(number, sizeof number, "%llu",
              t->operation == TFTP_WRITE ? (unsigned long long)t->file_size : 0ull);
@@ -104,7 +88,34 @@ void tftp_start(struct tftp *t, uint64_t now)
     put_string(t, "blksize");
     snprintf(number, sizeof number, "%u", t->blksize);
     put_string(t, number);
+}
+
+static void request(struct tftp *t, uint64_t now)
+{
+    t->packet[0] = 0;
+    t->packet[1] = t->operation == TFTP_WRITE ? OP_WRITE : OP_READ;
+    t->packet_len = 2;
+    put_string(t, t->name);
+    put_string(t, "octet");
+    if (!t->plain)
+        put_options(t);
     first(t, now);
+}
+
+void tftp_start(struct tftp *t, uint64_t now)
+{
+    t->state = TFTP_ASKED;
+    t->failure = 0;
+    t->peer = 0;
+    t->block = 0;
+    t->done = t->size = 0;
+    t->last = t->has_size = t->plain = false;
+    t->error_code = 0;
+    t->error_text[0] = '\0';
+    t->block_size = TFTP_BLOCK;
+    if (t->blksize < TFTP_BLOCK_MIN || t->blksize > TFTP_BLOCK_MAX)
+        t->blksize = TFTP_BLOCK_MAX;
+    request(t, now);
 }
 
 /* --- options --- */
@@ -253,10 +264,16 @@ static void take_data(struct tftp *t, uint16_t block, const uint8_t *p, size_t l
 }
 
 /* What a server says goes to a screen: printable characters only. */
-static void take_error(struct tftp *t, unsigned code, const uint8_t *p, size_t len)
+static void take_error(struct tftp *t, unsigned code, const uint8_t *p, size_t len, uint64_t now)
 {
     size_t n = 0;
 
+    if (code == ERROR_OPTIONS && t->state == TFTP_ASKED && !t->plain) {
+        t->plain = true; /* the server wants none: once more without */
+        t->peer = 0;
+        request(t, now);
+        return;
+    }
     while (n < len && n + 1 < sizeof t->error_text && p[n]) {
         t->error_text[n] = p[n] >= ' ' && p[n] < 0x7f ? (char)p[n] : '?';
         n++;
@@ -295,7 +312,7 @@ void tftp_input(struct tftp *t, const struct udp4_datagram *d, uint64_t now)
         take_ack(t, (uint16_t)number, now);
         break;
     case OP_ERROR:
-        take_error(t, number, d->data + 4, d->len - 4);
+        take_error(t, number, d->data + 4, d->len - 4, now);
         break;
     case OP_OACK:
         take_oack(t, d->data + 2, d->len - 2, now);

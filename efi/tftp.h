@@ -53,7 +53,8 @@ struct tftp {
     unsigned tries;
     uint8_t packet[4 + TFTP_BLOCK_MAX]; /* what is repeated */
     size_t packet_len;
-    bool last; /* TFTP_WRITE: the last block is out */
+    bool last;  /* TFTP_WRITE: the last block is out */
+    bool plain; /* asked without options, which the server refused */
     /* results */
     bool has_size;
     uint64_t size; /* from tsize, or counted */

@@ -685,6 +685,27 @@ START_TEST(tftp_failures)
 }
 END_TEST
 
+START_TEST(tftp_without_options)
+{
+    struct tftp t;
+
+    transfer(&t, TFTP_READ, 600);
+    answer(&t, "\0\5\0\10no", 7);
+    ck_assert_int_eq(t.state, TFTP_ASKED);
+    ck_assert_uint_eq(sent_len, 13);
+    ck_assert_mem_eq(sent, "\0\1file\0octet", 13);
+    ck_assert_uint_eq(last.dport, 69);
+    block(&t, 1, 512);
+    block(&t, 2, 88);
+    ck_assert_int_eq(t.state, TFTP_DONE);
+    ck_assert_uint_eq(got_bytes, 600);
+    transfer(&t, TFTP_READ, 600);
+    answer(&t, "\0\5\0\10no", 7);
+    answer(&t, "\0\5\0\10no", 7);
+    ck_assert_int_eq(t.failure, TFTP_REFUSED);
+}
+END_TEST
+
 START_TEST(tftp_bad_options)
 {
     static const struct {
@@ -759,8 +780,9 @@ int main(void)
     const TTest *const dhcp[] = {
         discover_message, lease,       nobody_answers, better_offer_wins, proxy,
         refusals_end,     boot_server, options,        overload,          nonsense_replies};
-    const TTest *const transfers[] = {tftp_request,  tftp_read_file,   tftp_many_blocks, tftp_size,
-                                      tftp_failures, tftp_bad_options, tftp_write_file};
+    const TTest *const transfers[] = {tftp_request,     tftp_read_file, tftp_many_blocks,
+                                      tftp_size,        tftp_failures,  tftp_without_options,
+                                      tftp_bad_options, tftp_write_file};
     Suite *s = suite_create("network boot");
     SRunner *r;
     int failed;
