@@ -27,6 +27,7 @@
 #include "report.h"
 #include "state.h"
 #include "store.h"
+#include "switch_port.h"
 #include "text.h"
 #include "vmp.h"
 
@@ -169,6 +170,7 @@ static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
                                   .attention_seconds = s->limits.attention_seconds};
     link_use(link);
     store_set_opener(media_open);
+    switch_port_set_dialer(link_switch);
     int err = confine(s->drop, s->uid, s->gid, why, sizeof why);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user undoes it */
     if (err == 0 && getppid() == keeper)

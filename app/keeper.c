@@ -14,8 +14,9 @@
 #include "app_proto.h"
 #include "entitlement.h"
 #include "state.h"
+#include "switch_port.h"
 
-enum { ASK_READY, ASK_ENTITLED, ASK_STATE, ASK_OS, ASK_OPEN, ASK_CONFIG, ASK_PROMOTE };
+enum { ASK_READY, ASK_ENTITLED, ASK_STATE, ASK_OS, ASK_OPEN, ASK_SWITCH, ASK_CONFIG, ASK_PROMOTE };
 
 struct ask {
     int what, flags;
@@ -87,6 +88,11 @@ int link_os_type(const char *type)
 int link_open(const char *path, int flags)
 {
     return ask(ASK_OPEN, flags, path);
+}
+
+int link_switch(const char *name)
+{
+    return ask(ASK_SWITCH, 0, name);
 }
 
 int link_config(void)
@@ -169,6 +175,24 @@ static int open_for(const struct keeper *k, const char *path, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
+static bool names_switch(const struct guest *g, const char *name)
+{
+    for (guint i = 0; g != NULL && i < g->devices->len; i++)
+        if (guest_device(g, i)->network && strcmp(guest_device(g, i)->device, name) == 0)
+            return true;
+    return false;
+}
+
+static int dial_for(const struct keeper *k, const char *name)
+{
+    struct entry *e;
+    struct state *s = open_state(k, false, &e);
+    bool allowed = s != NULL && (names_switch(e->guest, name) || names_switch(e->next, name));
+    if (s != NULL)
+        state_close(s);
+    return allowed ? switch_port_dial(name) : -EACCES;
+}
+
 static int configuration(const struct keeper *k, bool next)
 {
     struct entry *e;
@@ -230,6 +254,8 @@ static int serve(struct keeper *k, const struct ask *a)
         return set_os(k, a->text);
     case ASK_OPEN:
         return open_for(k, a->text, a->flags);
+    case ASK_SWITCH:
+        return dial_for(k, a->text);
     case ASK_CONFIG:
     case ASK_PROMOTE:
         return configuration(k, a->what == ASK_PROMOTE);

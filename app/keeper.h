@@ -32,6 +32,8 @@ int link_state(const char *run);
 int link_os_type(const char *type);
 /* A file of the configuration, opened with the flags of open(2). A descriptor. */
 int link_open(const char *path, int flags);
+/* The port socket of a switch the configuration names. */
+int link_switch(const char *name);
 /* The configuration in force, to read. */
 int link_config(void);
 /* The configuration of the next start comes into force; a descriptor to read it from. */

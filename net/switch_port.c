@@ -100,21 +100,39 @@ static int greet(struct switch_port *p)
     return 0;
 }
 
-static int dial(struct switch_port *p)
+static switch_port_dialer *dialer = switch_port_dial;
+
+void switch_port_set_dialer(switch_port_dialer *how)
+{
+    dialer = how != NULL ? how : switch_port_dial;
+}
+
+int switch_port_dial(const char *name)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     char why[200];
-    int err = rundir_switch(p->config.name, "port", false, a.sun_path, why, sizeof why);
+    int err = rundir_switch(name, "port", false, a.sun_path, why, sizeof why), fd;
 
     if (err != 0)
         return err;
-    p->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (p->fd < 0)
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
         return -errno;
-    if (connect(p->fd, (const struct sockaddr *)&a, sizeof a) != 0)
-        err = -errno;
-    if (err == 0)
-        err = greet(p);
+    if (connect(fd, (const struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    err = -errno;
+    close(fd);
+    return err;
+}
+
+static int dial(struct switch_port *p)
+{
+    int fd = dialer(p->config.name), err;
+
+    if (fd < 0)
+        return fd;
+    p->fd = fd;
+    err = greet(p);
     if (err != 0)
         hang_up(p);
     return err;

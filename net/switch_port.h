@@ -27,6 +27,14 @@ struct switch_port_config {
     void *opaque;
 };
 
+/* How a running switch's port socket is reached by a process that may not do it itself: a connected
+ * non-blocking descriptor, or a negative errno. NULL: by its path. For all ports; set it before
+ * there are any. */
+typedef int switch_port_dialer(const char *name);
+void switch_port_set_dialer(switch_port_dialer *dialer);
+/* As such a dialer would, by the path. */
+int switch_port_dial(const char *name);
+
 /* A switch that is not there is only warned of; a port that is refused, or a private switch that
  * cannot be started, is an error. 0, or a negative errno with one sentence in why. */
 int switch_port_new(const struct switch_port_config *config, struct switch_port **out, char *why,

@@ -187,6 +187,7 @@ def changed_at_reset(h, c):
     h.until(lambda: h.states()["linux1"] == "On (EFI)", "state after a reset")
     now = h.run("hpvmstatus", "-P", "linux1")
     check("1 GB" in now, "memory after the reset")
+    check(h.read("linux1", "app", "console").count("GUEST-UP") == 1, "the console's log")
     check("two.img" not in now and "10.0%" in now, "what -A did is still in force:\n" + now)
     check(os.path.exists(h.file("linux1", "vmm_config.prev")), "vmm_config.prev")
     check(not os.path.exists(h.file("linux1", "vmm_config.next")), "vmm_config.next")
@@ -263,6 +264,7 @@ def stop_and_clone(h, c):
           "the power button was not taken:\n" + h.read("linux1", "app", "events"))
     check(c.frame("X") == "off console", "the viewer was not told")
     h.run("hpvmstop", "-P", "linux1", "-F", status=1)
+    check(h.read("linux1", "app", "console").count("GUEST-UP") == 2, "log of both runs")
     clone = os.path.join(h.dir, "clone.img")
     out = h.run("hpvmclone", "-F", "-P", "linux1", "-N", "linux2", "-b",
                 "disk:scsi:0,0,0:file:" + clone)

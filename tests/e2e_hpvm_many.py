@@ -61,6 +61,66 @@ def hostile_names(h):
     h.run("hpvmremove", "-F", "-P", longest)
 
 
+def refusals(h):
+    """What keeps a guest from starting, and what does not."""
+    disk = os.path.join(h.dir, "disks", "g00")
+    cpus = os.cpu_count()
+
+    def refused(name, *texts, force=False):
+        h.run("hpvmstart", "-P", name, *(("-F",) if force else ()), status=1)
+        for text in texts + ("hpvmstart: Unable to continue.\n",):
+            check(text in h.err, "%s: %r is not in:\n%s" % (name, text, h.err))
+        check(h.states()[name] == "Off", name + " runs")
+
+    h.run("hpvmcreate", "-F", "-P", "avio", "-a", "disk:avio_stor:0,0,0:file:" + disk)
+    refused("avio", "Device 'disk:avio_stor:0,0,0:file:%s' can be configured but not run" % disk,
+            force=True)
+    h.run("hpvmcreate", "-F", "-P", "tape", "-a", "tape:scsi:0,0,0:attach:/dev/null")
+    refused("tape", "there are no attached devices", force=True)
+    h.run("hpvmcreate", "-F", "-P", "wide", "-r", "512", "-c", "5")
+    refused("wide", "HPVM guest wide configuration problems:\n"
+            "    Warning 1: Guest needs more vcpus than server supports.\n",
+            "These problems may prevent HPVM guest wide from booting.\n")
+    with open(h.conf, "w") as f:
+        f.write("MAXVCPUS=16\n")
+    h.run("hpvmmodify", "-F", "-P", "wide", "-c", str(min(16, cpus + 1)))
+    if cpus < 16:
+        refused("wide", ": Guest's vcpus exceeds server's physical cpus.\n")
+        h.run("hpvmstart", "-F", "-Q", "-P", "wide")
+        h.run("hpvmstop", "-h", "-Q", "-P", "wide")
+    h.run("hpvmcreate", "-F", "-P", "big", "-r", "64G", "-a", "disk:scsi::file:/no/such/file")
+    with open("/proc/meminfo") as f:
+        if int(f.readline().split()[1]) < 60 << 20:
+            refused("big", ": Insufficient free memory for guest.\n")
+    refused("big", " on item /no/such/file backing device does not exist.\n")
+    refused("big", "/no/such/file: cannot be opened", force=True)
+    odd = os.path.join(h.dir, "disks", "odd")
+    with open(odd, "wb") as f:
+        f.truncate(1000)
+    h.run("hpvmcreate", "-F", "-P", "odd", "-r", "512", "-a", "disk:scsi::file:" + odd)
+    h.run("hpvmstart", "-P", "odd", status=1)
+    h.run("hpvmmodify", "-F", "-P", "odd", "-j", "1")
+    refused("odd", "The guest is a distributed guest.")
+    # The disk of a guest that runs; with -F the lock on it still keeps it whole.
+    h.run("hpvmcreate", "-F", "-P", "twin", "-r", "512", "-a", "disk:scsi::file:" + disk)
+    h.run("hpvmstart", "-F", "-Q", "-P", "g00")
+    refused("twin", "Device file '%s' in use by another guest.\n" % disk)
+    refused("twin", "in use by another machine", force=True)
+    h.run("hpvmstop", "-P", "g00", "-h", "-g", "-F", status=1)
+    h.run("hpvmstop", "-a", status=1)
+    check("Option '-a' needs '-F'." in h.err, h.err)
+    h.run("hpvmstop", "-P", "g00", "-F")
+    h.run("hpvmcreate", "-F", "-P", "dyn", "-r", "1G", "-x", "ram_dyn_type=any")
+    h.run("hpvmstart", "-F", "-Q", "-P", "dyn")
+    check("NOTE: Dynamic data unavailable, configured values only\n" in
+          h.run("hpvmstatus", "-V", "-P", "dyn"), "dynamic memory")
+    h.run("hpvmstop", "-h", "-F", "-P", "dyn")
+    for name in ("avio", "tape", "wide", "big", "odd", "twin", "dyn"):
+        h.run("hpvmremove", "-F", "-P", name)
+    with open(h.conf, "w") as f:
+        f.write("MAXVCPUS=4\n")
+
+
 def automatic(h):
     """What the system's service does: all guests with the start attribute auto."""
     for n in range(DEFINED):
@@ -87,6 +147,7 @@ def main():
         for i in range(ROUNDS):
             once(h, names[i % 3::5][:RUNNING], i)
         hostile_names(h)
+        refusals(h)
         automatic(h)
 
 

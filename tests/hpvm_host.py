@@ -127,7 +127,8 @@ class Host:
         """What a state without running guests must not have."""
         left = []
         for top, dirs, files in os.walk(self.runtime):
-            left += [os.path.join(top, n) for n in dirs + files]
+            left += [os.path.join(top, n) for n in dirs + files if n != "switch"]
+            dirs[:] = [d for d in dirs if d != "switch"]  # those have a life of their own
         for top, dirs, files in os.walk(self.root):
             left += [os.path.join(top, n) for n in dirs + files
                      if n.startswith("~") or n.startswith(".")]
@@ -137,8 +138,8 @@ class Host:
 class Console:
     """A viewer: frames of vmp/app_proto.h."""
 
-    def __init__(self, host, name, hello=None, quiet=False):
-        path = os.path.join(host.runtime, host.uuid(name), "console")
+    def __init__(self, host, name, hello=None, quiet=False, path=None):
+        path = os.path.join(path or os.path.join(host.runtime, host.uuid(name)), "console")
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(path)
         self.text = ""
@@ -195,11 +196,11 @@ class Console:
             self.pump(0.5)
 
     def frame(self, kind, seconds=SLOW):
-        """The data of the next frame of a kind."""
+        """The data of the next frame of one of these kinds."""
         end = time.monotonic() + seconds
         while True:
             for i, (k, body) in enumerate(self.frames):
-                if k == kind:
+                if k in kind:
                     del self.frames[i]
                     return body.decode("utf-8", "replace")
             check(not self.ended and time.monotonic() < end, "no %s frame" % kind)
