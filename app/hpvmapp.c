@@ -278,18 +278,27 @@ static int begin(struct start *s)
     return 1;
 }
 
-int hpvmapp_main(int argc, char **argv)
+static int launch(struct start *s, int argc, char **argv)
 {
-    struct start s = {.lock = -1, .dir = -1, .control = -1, .console = -1};
-    prctl(PR_SET_NAME, "hpvmapp");
-    if (take_arguments(&s, argc, argv) != 0)
+    if (take_arguments(s, argc, argv) != 0)
         return 1;
-    if (prepare(&s) != 0) {
-        if (s.guest != NULL) /* the lock is ours: so are the sockets */
-            app_withdraw(s.uuid);
+    if (prepare(s) != 0) {
+        if (s->guest != NULL) /* the lock is ours: so are the sockets */
+            app_withdraw(s->uuid);
         return 1;
     }
     if (chdir("/") != 0)
         return complain("/: %s.", strerror(errno));
-    return begin(&s);
+    return begin(s);
+}
+
+int hpvmapp_main(int argc, char **argv)
+{
+    struct start s = {.lock = -1, .dir = -1, .control = -1, .console = -1};
+    prctl(PR_SET_NAME, "hpvmapp");
+    int status = launch(&s, argc, argv);
+    guest_free(s.guest);
+    g_free(s.config);
+    g_free(s.directory);
+    return status;
 }
