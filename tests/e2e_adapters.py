@@ -8,7 +8,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
-from poweron import PROMPT, check, power_off
+from poweron import check, power_off, quiet
 
 KERNEL, INITRD = guest.need("guests/vmlinux.gz", "guests/initramfs.cpio.gz")
 PLACES = [(0, 0), (0, 3), (6, 7)]
@@ -78,7 +78,7 @@ def test():
         with guest.Guest("--kernel", KERNEL, "--initrd", INITRD, "--append",
                          "console=ttyS0,115200n8", *disks(tmp)) as g:
             g.connect()
-            g.expect(PROMPT, 400)
+            quiet(g)
             all_at_once(g, found(g))
             interrupts(g)
             guest.check_kernel_log(g)

@@ -71,8 +71,8 @@ def memory(text):
 
 
 def interrupts(g):
-    g.command("ip link set eth0 up", 60)
-    g.expect("NIC Link is Up", 60)
+    g.command("ip link set eth0 up; until [ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]; do "
+              "usleep 50000; done; ping -c 1 -W 5 10.0.2.2", 120)
     text = g.command("cat /proc/interrupts", 30)
     counts = {}
     for line in re.findall(r"(?m)^ *\d+: .*$", text):

@@ -25,10 +25,16 @@ def to_grub_prompt(g):
     g.expect(r"grub> ", 30)
 
 
+def quiet(g):
+    """The kernel's messages no longer come between what commands print."""
+    g.expect(PROMPT, 240)
+    g.command("dmesg -n 1", 60)
+
+
 def to_shell(g):
     """From GRUB's menu, whose first entry starts by itself."""
     g.expect(r"GUEST-UP Linux (\S+) ia64", 240)
-    g.expect(PROMPT, 60)
+    quiet(g)
 
 
 def to_linux(g):
