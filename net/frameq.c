@@ -32,8 +32,6 @@ static bool make_room(struct frameq *q, size_t record)
 {
     size_t used = q->tail - q->head, size = q->size;
 
-    if (used + record > q->max)
-        return false;
     if (used + record > size / 2) {
         while (size < 2 * (used + record))
             size = size == 0 ? FIRST_SIZE : 2 * size;
@@ -55,6 +53,8 @@ bool frameq_push(struct frameq *q, const void *head, size_t head_len, const void
     uint32_t n = (uint32_t)(head_len + len);
     size_t record = sizeof n + n;
 
+    if (q->tail - q->head + record > q->max)
+        return false;
     if (q->size - q->tail < record && !make_room(q, record))
         return false;
     uint8_t *p = q->buf + q->tail;

@@ -150,8 +150,8 @@ static bool learn(struct vswitch *s, unsigned port, const uint8_t *mac, int vlan
     }
     if (e->fixed)
         return false;
-    g_hash_table_remove(s->addresses, &key); /* it moved */
-    forgotten(s, e->port);
+    forgotten(s, e->port); /* it moved */
+    g_hash_table_remove(s->addresses, &key);
     learn_new(s, port, key, now);
     return true;
 }
