@@ -187,9 +187,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def http_server(data):
-    """On the host's loopback; .received holds what was posted last."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+def http_server(data, address="127.0.0.1"):
+    """.received holds what was posted last."""
+    with http.server.ThreadingHTTPServer((address, 0), Handler) as server:
         server.data = data
         server.received = None
         threading.Thread(target=server.serve_forever, daemon=True).start()
