@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct nic {
     struct e1000 *adapter;
@@ -21,6 +22,7 @@ struct network {
     void *opaque;
     uint64_t (*now_ns)(void *opaque);
     unsigned count;
+    uint64_t poll_ns; /* spent in network_poll */
     struct nic nic[MACHINE_MAX_NICS];
 };
 
@@ -237,14 +239,26 @@ void network_free(struct network *n)
     free(n);
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 void network_poll(struct network *n)
 {
+    uint64_t before = n->count > 0 ? cpu_ns() : 0;
+
     for (unsigned i = 0; i < n->count; i++) {
         e1000_poll(n->nic[i].adapter); /* first: what it sends goes out at once */
         switch_port_poll(n->nic[i].port);
         if (n->nic[i].capture != NULL)
             pcap_flush(n->nic[i].capture);
     }
+    if (n->count > 0)
+        n->poll_ns += cpu_ns() - before;
 }
 
 uint64_t network_due_ns(struct network *n)
@@ -271,6 +285,8 @@ unsigned network_poll_fds(struct network *n, struct pollfd *fds, unsigned max)
 
 void network_print_stats(const struct network *n, FILE *out)
 {
+    uint64_t ns = n->poll_ns;
+
     for (unsigned i = 0; i < n->count; i++) {
         struct e1000_figures f = e1000_figures(n->nic[i].adapter);
         fprintf(out,
@@ -279,5 +295,8 @@ void network_print_stats(const struct network *n, FILE *out)
                 n->config->nics[i].bus, n->config->nics[i].slot, f.frames_sent, f.bytes_sent,
                 f.frames_received, f.bytes_received, f.missed);
         switch_port_print_stats(n->nic[i].port, out);
+        ns += f.ns;
     }
+    if (n->count > 0)
+        fprintf(out, "network adapters: %.3f s\n", (double)ns / 1e9);
 }

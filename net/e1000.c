@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PORTS      64u
 #define PORT_ADDR  0u
@@ -251,6 +252,23 @@ static void write_ctrl(struct e1000 *d, uint32_t v)
         e1000_cause(d, INT_LSC);
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Moves frames, and counts the time that takes. */
+static void timed(struct e1000 *d, void (*move)(struct e1000 *d))
+{
+    uint64_t before = cpu_ns();
+
+    move(d);
+    d->figures.ns += cpu_ns() - before;
+}
+
 /* Writes to registers that do something. */
 static void after_write(struct e1000 *d, uint32_t r, uint32_t v)
 {
@@ -258,11 +276,11 @@ static void after_write(struct e1000 *d, uint32_t r, uint32_t v)
     case R_RCTL:
     case R_RDT:
     case R_RDLEN:
-        e1000_receive_waiting(d);
+        timed(d, e1000_receive_waiting);
         break;
     case R_TCTL:
     case R_TDT:
-        e1000_transmit(d);
+        timed(d, e1000_transmit);
         break;
     case R_RDTR:
         if ((v & DELAY_FLUSH) && d->rx_delay != NEVER)

@@ -26,6 +26,7 @@ struct e1000_config {
 struct e1000_figures {
     uint64_t frames_sent, bytes_sent, frames_received, bytes_received;
     uint64_t missed; /* frames lost because the guest gave no buffers */
+    uint64_t ns;     /* spent with frames inside the guest's register writes */
 };
 
 /* NULL, and a negative errno in *err, when there is no such place or it is taken. */

@@ -222,7 +222,6 @@ static void count_received(struct e1000 *d, const uint8_t *frame, size_t len)
 static size_t memory_image(const struct e1000 *d, const uint8_t *frame, size_t len, uint8_t *out,
                            bool strip)
 {
-    uint32_t fcs = (uint32_t)crc32(0, frame, (unsigned)len);
     size_t n = len;
 
     memcpy(out, frame, len);
@@ -232,7 +231,7 @@ static size_t memory_image(const struct e1000 *d, const uint8_t *frame, size_t l
     }
     if (e1000_reg(d, R_RCTL) & RCTL_SECRC)
         return n;
-    put32(out + n, fcs);
+    put32(out + n, (uint32_t)crc32(0, frame, (unsigned)len));
     return n + FCS_SIZE;
 }
 

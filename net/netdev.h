@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NET_MAC_SIZE    6
 #define NET_HEADER      14
@@ -60,9 +61,18 @@ static inline void net_put16(uint8_t *p, unsigned v)
  * what has been summed before, for data of an even length. */
 static inline unsigned net_sum(unsigned sum, const uint8_t *p, size_t len)
 {
-    uint64_t s = sum;
+    uint64_t s = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i + 1 < len; i += 2)
+    for (; i + 4 <= len; i += 4) { /* the sum may be taken in any byte order (RFC 1071, 2) */
+        uint32_t four;
+        memcpy(&four, p + i, sizeof four);
+        s += four;
+    }
+    while (s >> 16)
+        s = (s & 0xffff) + (s >> 16);
+    s = sum + (s >> 8 | (s & 0xff) << 8);
+    if (i + 1 < len)
         s += net_get16(p + i);
     if (len & 1)
         s += (unsigned)p[len - 1] << 8;

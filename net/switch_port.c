@@ -24,8 +24,9 @@
 #define WELCOME_MS  30000
 #define MAC_TRIES   16
 #define BATCH       NET_BURST
-#define ROUNDS      32 /* batches in one poll */
-#define SEND_AT     32 /* messages that do not wait for the next poll */
+#define ROUNDS      32     /* batches in one poll */
+#define SEND_AT     32     /* messages that do not wait for the next poll */
+#define PAUSE_NS    100000 /* after so long the first one does not wait either */
 #define MESSAGE_MAX (sizeof(struct switch_header) + NET_FRAME_MAX)
 #define PRIVATE_FD  3
 #define PROGRAM     "hpvmnetd"
@@ -44,7 +45,8 @@ struct switch_port {
     unsigned number; /* of the port; kept over reconnections */
     struct net_end peer;
     struct frameq queue;
-    uint64_t lost; /* frames that did not fit or had no switch */
+    uint64_t sent_ns; /* when something was sent from within the guest's turn */
+    uint64_t lost;    /* frames that did not fit or had no switch */
     uint8_t buf[BATCH][MESSAGE_MAX];
 };
 
@@ -310,6 +312,19 @@ bool switch_port_fd(const struct switch_port *p, struct pollfd *fd)
 
 /* --- the cable --- */
 
+/* A lone frame goes at once, those of a burst together. A broken connection shows in the next poll.
+ */
+static void send_some(struct switch_port *p)
+{
+    bool full = p->queue.count % SEND_AT == 0;
+    uint64_t now = p->queue.count == 1 ? now_ns() : 0;
+
+    if (!full && (p->queue.count != 1 || now - p->sent_ns < PAUSE_NS))
+        return;
+    p->sent_ns = now;
+    frameq_send(&p->queue, p->fd);
+}
+
 static void from_guest(void *opaque, const uint8_t *frame, size_t len)
 {
     static const struct switch_header header = {.type = SWITCH_FRAME};
@@ -320,8 +335,7 @@ static void from_guest(void *opaque, const uint8_t *frame, size_t len)
         p->lost++;
         return;
     }
-    if (p->queue.count >= SEND_AT && p->queue.count % SEND_AT == 0)
-        frameq_send(&p->queue, p->fd); /* a broken connection shows in the next poll */
+    send_some(p);
 }
 
 struct net_end switch_port_end(struct switch_port *p)

@@ -79,7 +79,10 @@ refused '-m needs a value' run -m
 for net in '' bridge userx user,x user,mac=1 user,mac=01-00-00-00-00-01 user,mac=0x0200000000011 \
     user,hostfwd= user,hostfwd=tcp::-:22 user,hostfwd=tcp::70000-:22 user,hostfwd=icmp::1-:1 \
     user,hostfwd=tcp:localhost:22-:22 user,hostfwd=tcp::2222 user,bootfile= user,tftp= \
-    user,tftp=/nowhere/at/all user,tftp=/dev/null; do
+    user,tftp=/nowhere/at/all user,tftp=/dev/null user,dns=x user,port=1 tap: tap:x,port=1 \
+    tap:no-such-interface-name switch: switch:123456789 switch:a/b switch:..,port=1 switch:a,port=0 \
+    switch:a,port=101 switch:a,vlan=4095 switch:a,vlan=-1 switch:a,hostfwd=tcp::1-:1 switch:a,pcap= \
+    user,pcap=/nowhere/x user,hostfwd=tcp:[::1]:1-:1 none,mac=2; do
     refused '--net' run --net "$net"
 done
 refused '--deterministic' run --net user --deterministic

@@ -23,7 +23,7 @@ static struct seen {
     uint8_t frame[2048];
     int link; /* -1: not told */
     bool full;
-} seen[SWITCH_PORTS + 1];
+} seen[SWITCH_PORTS + 2]; /* one port more than there are */
 
 static uint64_t clock_ns(void *opaque)
 {
