@@ -19,7 +19,9 @@
 #include "unix_socket.h"
 
 #define OUT_SIZE     65536u /* power of two */
-#define IN_SIZE      1024u
+#define IN_SIZE      65536u /* pasted text waits here for a guest that reads slowly */
+#define READ_SIZE    4096u
+#define STUCK_MS     2000
 #define FLUSH_AT     4096u
 #define WAIT_MS      1000
 #define ESCAPE       0x02 /* Ctrl-B */
@@ -42,6 +44,7 @@ struct console {
     unsigned out_head, out_count;
     uint8_t in[IN_SIZE];
     unsigned in_head, in_count;
+    int64_t taken_ms; /* when the guest last took input, or there was none */
     uint64_t dropped;
 };
 
@@ -192,18 +195,22 @@ static void input_ended(struct console *c)
         c->in_fd = -1;
 }
 
-/* A terminal is read even when the queue is full, so that Ctrl-B X always works; pipes and
- * sockets wait instead. */
+/* A full queue makes the other side wait. A terminal is read all the same when the guest has taken
+ * nothing for a while, so that Ctrl-B X works; what it cannot take then is lost. */
 static size_t input_wanted(const struct console *c)
 {
-    return c->in_tty ? IN_SIZE : IN_SIZE - c->in_count;
+    size_t room = IN_SIZE - c->in_count;
+
+    if (!room && c->in_tty && now_ms() - c->taken_ms >= STUCK_MS)
+        room = READ_SIZE;
+    return room < READ_SIZE ? room : READ_SIZE;
 }
 
 static void read_input(struct console *c)
 {
     while (c->in_fd >= 0 && input_wanted(c)) {
         struct pollfd p = {.fd = c->in_fd, .events = POLLIN};
-        uint8_t buf[IN_SIZE];
+        uint8_t buf[READ_SIZE];
         ssize_t n;
 
         if (poll(&p, 1, 0) <= 0 || !p.revents)
@@ -228,6 +235,8 @@ static void read_input(struct console *c)
 
 static void deliver(struct console *c)
 {
+    unsigned before = c->in_count;
+
     while (c->in_count && c->h.input && (!c->h.room || c->h.room(c->h.opaque))) {
         uint8_t byte = c->in[c->in_head];
 
@@ -235,6 +244,8 @@ static void deliver(struct console *c)
         c->in_count--;
         c->h.input(c->h.opaque, byte);
     }
+    if (c->in_count == 0 || c->in_count < before)
+        c->taken_ms = now_ms();
 }
 
 /* ---- clients of the socket ---- */

@@ -20,7 +20,7 @@
 #include "../bus/console.h"
 
 static char dir[64], path[96], spec[128], why[256];
-static char got[8192];
+static char got[32768];
 static unsigned got_count, room, quits;
 
 static unsigned has_room(void *opaque)
@@ -551,6 +551,48 @@ START_TEST(terminal_is_given_back)
 }
 END_TEST
 
+#define PASTE 20000u
+
+/* The guest takes a byte at a time: what is typed meanwhile waits. */
+static void tty_child_takes_slowly(void)
+{
+    struct console *c;
+    bool same = true;
+
+    become_session();
+    c = open_console("stdio");
+    (void)!write(ready[1], "r", 1);
+    while (got_count < PASTE) {
+        room = 1;
+        console_poll(c);
+    }
+    for (unsigned i = 0; i < got_count; i++)
+        same &= got[i] == (char)('a' + i % 23);
+    console_close(c);
+    _exit(got_count == PASTE && same ? 5 : 1);
+}
+
+START_TEST(terminal_waits_for_a_slow_guest)
+{
+    char text[PASTE], byte;
+    int status;
+    pid_t pid;
+
+    open_master();
+    for (unsigned i = 0; i < PASTE; i++)
+        text[i] = (char)('a' + i % 23);
+    pid = fork();
+    if (pid == 0)
+        tty_child_takes_slowly();
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    for (unsigned i = 0; i < PASTE; i += 500)
+        ck_assert_int_eq(write(master, text + i, 500), 500);
+    waitpid(pid, &status, 0);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    close(master);
+}
+END_TEST
+
 static void tty_child_quits_when_full(void)
 {
     struct console *c;
@@ -582,7 +624,7 @@ START_TEST(terminal_quits_from_a_hung_guest)
     if (pid == 0)
         tty_child_quits_when_full();
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 140; i++) /* more than is kept */
         ck_assert_int_gt(write(master, junk, sizeof(junk)), 0);
     ck_assert_int_eq(write(master, "\002x", 2), 2);
     waitpid(pid, &status, 0);
@@ -615,6 +657,7 @@ int main(void)
     tcase_add_test(tc, stdio_null_and_closed);
     tcase_add_test(tc, stdio_stalled_reader);
     tcase_add_test(tc, terminal_is_given_back);
+    tcase_add_test(tc, terminal_waits_for_a_slow_guest);
     tcase_add_test(tc, terminal_quits_from_a_hung_guest);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
