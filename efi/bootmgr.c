@@ -188,6 +188,21 @@ static void draw(struct boot *b)
     menu_draw(b, &m->menu);
 }
 
+/* What the platform's own firmware says before the menu; logs of consoles keep it. */
+static void put_banner(struct boot *b)
+{
+    if (b->fw->restarted)
+        console_puts(b, "\r\n*** VM restarting ***\r\n");
+    b->fw->restarted = true;
+    console_puts(b,
+                 "\r\nEFI version 1.10 [14.62] Build flags: Running on Intel(R) Itanium Processor "
+                 "EFI_DEBUG\r\n"
+                 "EFI IA-64 SDV/FDK (BIOS CallBacks) [Fri Aug  4 11:37:36 2006] - HP\r\n"
+                 "Cache Enabled. This image MainEntry is at address 0000000000102000\r\n"
+                 "FPSWA.EFI preload successful.\r\nFPSWA.EFI start successful.\r\n"
+                 "Loading device drivers\r\n");
+}
+
 static void show_menu(struct boot *b, struct task *t)
 {
     struct bootmgr *m = b->manager;
@@ -487,6 +502,11 @@ static void poll_keys(struct boot *b, struct task *t)
 
 static void step(struct boot *b, struct task *t, uint64_t status)
 {
+    if (!b->live) { /* a program that has ended boot services cannot come back */
+        log_warn("an EFI program returned after ExitBootServices");
+        runtime_reset(b->fw, b->c, RESET_COLD);
+        return;
+    }
     switch (t->w[0]) {
     case LOADING:
         loaded(b, t, status);
@@ -507,6 +527,7 @@ void bootmgr_start(struct boot *b)
 
     b->manager = m;
     m->options = g_ptr_array_new_with_free_func(bootopt_free);
+    put_banner(b);
     maint_console_variables(b);
     build_list(b);
     take_boot_next(b);

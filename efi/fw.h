@@ -65,6 +65,7 @@ struct firmware {
     unsigned config_count;
     /* Boot services, from power-on until the next; NULL after a direct kernel start. */
     struct boot *boot;
+    bool restarted; /* the boot manager has been there before */
     const struct firmware_drive *drives;
     unsigned drive_count;
     unsigned init_count; /* processors in the system's INIT handler */

@@ -173,8 +173,10 @@ def nothing_to_boot(tmp):
         m.see("The time-out is 1 seconds")
         m.choose("Exit")
         m.see(r"Timeout-->\[1\] sec")
+        check("Loading device drivers" in m.g.text and "VM restarting" not in m.g.text, m.g.text)
         m.choose("Cold Reset")
         m.see(r"Loading\.: EFI Shell \[Built-in\]")  # by itself, after the count-down
+        check("*** VM restarting ***" in m.g.text, m.g.text)
     check(variable(tmp, "Timeout") == "0100", variables(tmp))
 
 
