@@ -198,7 +198,8 @@ static _Noreturn void keeper_process(struct start *s, int ready)
     prctl(PR_SET_NAME, "hpvmapp");
     for (size_t i = 0; i < G_N_ELEMENTS(ignored); i++)
         signal(ignored[i], SIG_IGN); /* the machine's process hears them, and ends us */
-    struct keeper k = {.uuid = s->uuid, .lock = s->lock, .ready = ready, .child = -1};
+    struct keeper k = {
+        .uuid = s->uuid, .dir = s->dir, .lock = s->lock, .ready = ready, .child = -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0)
         k.child = fork();
     if (k.child == 0) {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app_log.h"
 #include "app_proto.h"
 #include "entitlement.h"
 #include "state.h"
@@ -264,10 +265,21 @@ static int serve(struct keeper *k, const struct ask *a)
     }
 }
 
+/* What the process cannot say any more. */
+static void note_crash(const struct keeper *k, int status)
+{
+    struct app_log *log =
+        WIFSIGNALED(status) ? app_log_open(k->dir, "events", APP_LOG_SIZE / 4) : NULL;
+    if (log != NULL)
+        app_log_line(log, "off: the guest's process was ended by signal %d (%s)", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)));
+    app_log_close(log);
+}
+
 void keeper_run(struct keeper *k)
 {
     struct ask *a = g_new0(struct ask, 1);
-    int fd;
+    int fd, status = 0;
     while (receive(k->link, a, sizeof *a, &fd) == 0) {
         if (fd >= 0)
             close(fd); /* nobody asked for one */
@@ -276,8 +288,9 @@ void keeper_run(struct keeper *k)
     }
     g_free(a);
     kill(k->child, SIGKILL); /* it has closed its link: nothing good comes any more */
-    while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(k->child, &status, 0) < 0 && errno == EINTR)
         continue;
+    note_crash(k, status);
     entitlement_remove(k->uuid);
     app_withdraw(k->uuid);
 }

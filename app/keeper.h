@@ -13,6 +13,7 @@
 
 struct keeper {
     const char *uuid;
+    int dir;      /* the process's own directory */
     int lock;     /* of the guest */
     int link;     /* to the machine's process */
     int ready;    /* gets one byte when the guest runs */

@@ -290,6 +290,7 @@ def both(h):
     for name in ("linux1", "linux2"):
         h.run("hpvmremove", "-P", name, "-F")
     h.run("hpvmstatus", status=1)
+    check(os.listdir(os.path.join(h.root, "uuids")) == [], "directories of removed guests")
 
 
 def main():

@@ -95,6 +95,8 @@ def all_usable(h):
     """Every guest can be stopped, started, changed and stopped again."""
     h.run("hpvmstop", "-a", "-h", "-F")
     h.until(lambda: not h.processes(), "the end of all guests")
+    check(any("ended by signal 9" in h.read(n, "app", "events") for n in GUESTS
+              if os.path.exists(h.file(n, "app", "events"))), "no crash was noted")
     for name in GUESTS:
         h.run("hpvmmodify", "-F", "-P", name, "-l", "fine")
         h.run("hpvmstart", "-F", "-Q", "-P", name)

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app_impl.h"
@@ -14,6 +17,7 @@
 #include "consoles.h"
 #include "entitlement.h"
 #include "live.h"
+#include "machine_impl.h"
 #include "vmp.h"
 
 START_TEST(states)
@@ -261,6 +265,189 @@ START_TEST(limits)
 }
 END_TEST
 
+/* --- the machine's thread --- */
+
+struct stage {
+    struct runner *runner;
+    GMainLoop *loop;
+    int line[2];
+    GString *news;
+};
+
+static int stage_plan(void *opaque, bool again, struct plan *p, char *why, size_t size)
+{
+    struct stage *s = opaque;
+    (void)why;
+    (void)size;
+    memset(p, 0, sizeof *p);
+    snprintf(p->console, sizeof p->console, "fd:%d", fcntl(s->line[1], F_DUPFD_CLOEXEC, 0));
+    p->machine = (struct machine_config){.memory = again ? 128u << 20 : 64u << 20,
+                                         .cpus = 2,
+                                         .model = CPU_MONTECITO,
+                                         .console = p->console,
+                                         .no_reboot = true};
+    return 0;
+}
+
+/* The firmware's timer interrupts stay pending. */
+static void withhold(struct machine *m, const struct plan *p, void *data)
+{
+    (void)p;
+    (void)data;
+    m->cpu[0]->cr[CR_TPR] = 1u << 16;
+}
+
+static void release(struct machine *m, const struct plan *p, void *data)
+{
+    (void)p;
+    (void)data;
+    m->cpu[0]->cr[CR_TPR] = 0;
+    m->cpu[0]->halted = false;
+}
+
+static void reset(struct machine *m, const struct plan *p, void *data)
+{
+    (void)data;
+    ck_assert_uint_eq(p->machine.memory, 64u << 20);
+    machine_press_reset(m);
+}
+
+static void news_progress(void *opaque, enum firmware_event event, const char *text)
+{
+    (void)text;
+    if (event == FIRMWARE_STARTED)
+        g_string_append(((struct stage *)opaque)->news, "firmware ");
+}
+
+static void news_attention(void *opaque, bool needed)
+{
+    struct stage *s = opaque;
+    g_string_append(s->news, needed ? "attention " : "answered ");
+    runner_do(s->runner, needed ? release : reset, NULL, NULL);
+}
+
+static void news_restarted(void *opaque)
+{
+    struct stage *s = opaque;
+    g_string_append(s->news, "restarted ");
+    runner_kill(s->runner);
+}
+
+static void news_ended(void *opaque, enum machine_end end, const char *why)
+{
+    struct stage *s = opaque;
+    (void)why;
+    g_string_append(s->news, end == MACHINE_QUIT ? "quit" : "?");
+    g_main_loop_quit(s->loop);
+}
+
+static void count_late(void *data)
+{
+    ++*(int *)data;
+}
+
+START_TEST(runners)
+{
+    struct stage s = {.loop = g_main_loop_new(NULL, FALSE), .news = g_string_new("")};
+    const struct runner_events events = {&s, news_progress, news_attention, news_restarted,
+                                         news_ended};
+    char why[400];
+    int late = 0;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s.line), 0);
+    s.runner = runner_new(stage_plan, &events, 10000000, why, sizeof why);
+    ck_assert_msg(s.runner != NULL, "%s", why);
+    runner_do(s.runner, withhold, NULL, NULL);
+    ck_assert_int_eq(runner_start(s.runner), 0);
+    g_main_loop_run(s.loop);
+    char *end = strstr(s.news->str, "attention answered restarted ");
+    ck_assert_msg(end != NULL && g_str_has_suffix(s.news->str, "quit"), "%s", s.news->str);
+    ck_assert(g_str_has_prefix(s.news->str, "firmware ") || s.news->str == end);
+    runner_do(s.runner, withhold, count_late, &late); /* too late: only told so */
+    while (g_main_context_iteration(NULL, FALSE))
+        continue;
+    ck_assert_int_eq(late, 1);
+    runner_free(s.runner);
+    g_main_loop_unref(s.loop);
+    g_string_free(s.news, TRUE);
+    close(s.line[0]);
+    close(s.line[1]);
+}
+END_TEST
+
+/* --- the control protocol, from the command's side --- */
+
+static void serve(int listener, const char *text)
+{
+    char request[200];
+    int fd = accept(listener, NULL, NULL);
+    fcntl(fd, F_SETFL, 0);
+    ck_assert_int_gt(write(fd, text, strcspn(text, "|")), 0);
+    if (strchr(text, '|') != NULL && read(fd, request, sizeof request) > 0)
+        ck_assert_int_gt(write(fd, strchr(text, '|') + 1, strlen(strchr(text, '|') + 1)), 0);
+    close(fd);
+}
+
+static void collect(void *opaque, const char *line)
+{
+    g_string_append_printf(opaque, "%s;", line);
+}
+
+static int ask_server(const char *answers, GString *lines, char *why, size_t size)
+{
+    static const char uuid[] = "00000000-0000-4000-8000-000000000001";
+    int listener = app_listen(uuid, "control", 0600, why, size);
+    ck_assert_int_ge(listener, 0);
+    fcntl(listener, F_SETFL, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        serve(listener, answers);
+        _exit(0);
+    }
+    int err = app_request(uuid, "status", collect, lines, why, size);
+    waitpid(pid, NULL, 0);
+    close(listener);
+    return err;
+}
+
+START_TEST(requests)
+{
+    static const char uuid[] = "00000000-0000-4000-8000-000000000001";
+    char dir[] = "/tmp/hpvmapp-XXXXXX", why[600], found[37], text[APP_LINE_MAX + 1];
+    GString *lines = g_string_new("");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    setenv("HPVM_RUNTIME", dir, 1);
+    ck_assert_int_eq(
+        ask_server("hpvmapp " KITTSON_VERSION "\n|+a 1\n+b\nok\n", lines, why, sizeof why), 0);
+    ck_assert_str_eq(lines->str, "a 1;b;");
+    ck_assert_int_eq(
+        ask_server("hpvmapp " KITTSON_VERSION "\n|error No such drive.\n", lines, why, sizeof why),
+        -EREMOTEIO);
+    ck_assert_str_eq(why, "No such drive.");
+    ck_assert_int_eq(ask_server("hpvmapp 9.9.9\n", lines, why, sizeof why), -EPROTO);
+    ck_assert_ptr_nonnull(strstr(why, "are at different revision levels."));
+    ck_assert_int_eq(ask_server("hpvmapp " KITTSON_VERSION "\n|nonsense\n", lines, why, sizeof why),
+                     -EPROTO);
+    ck_assert_int_eq(ask_server("hpvmapp " KITTSON_VERSION "\n|+half", lines, why, sizeof why),
+                     -ECONNRESET);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    ck_assert_int_eq(app_request(uuid, text, NULL, NULL, why, sizeof why), -EINVAL);
+    ck_assert_int_eq(app_request(uuid, "a\nb", NULL, NULL, why, sizeof why), -EINVAL);
+    /* names and numbers lead to the guest, until it is withdrawn */
+    ck_assert_int_eq(app_publish(uuid, "first", 7, why, sizeof why), 0);
+    ck_assert_int_eq(app_publish(uuid, "second", 7, why, sizeof why), 0);
+    ck_assert_int_eq(app_find("second", 0, found), 0);
+    ck_assert_str_eq(found, uuid);
+    ck_assert_int_eq(app_find(NULL, 7, found), 0);
+    ck_assert_int_eq(app_find("first", 0, found), -ENOENT);
+    ck_assert_int_eq(app_find("../../etc", 0, found), -ENOENT);
+    app_withdraw(uuid);
+    ck_assert_int_eq(app_find("second", 0, found), -ENOENT);
+    ck_assert_int_eq(rmdir(dir), 0); /* nothing is left in it */
+    g_string_free(lines, TRUE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("hpvmapp");
@@ -274,6 +461,8 @@ int main(void)
     tcase_add_test(t, weights);
     tcase_add_test(t, live);
     tcase_add_test(t, limits);
+    tcase_add_test(t, runners);
+    tcase_add_test(t, requests);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
