@@ -168,17 +168,18 @@ static bool take_line(struct line_server *s, struct client *c)
 
 static void read_in(struct client *c)
 {
-    ssize_t n;
-
-    if (c->ended || c->used == sizeof(c->in))
+    while (!c->ended && c->used < sizeof(c->in)) {
+        ssize_t n = recv(c->fd, c->in + c->used, sizeof(c->in) - c->used, MSG_DONTWAIT);
+        if (n > 0) {
+            c->used += (size_t)n;
+            continue;
+        }
+        if (n == 0)
+            c->ended = true;
+        else if (errno != EAGAIN && errno != EINTR)
+            drop(c);
         return;
-    n = recv(c->fd, c->in + c->used, sizeof(c->in) - c->used, MSG_DONTWAIT);
-    if (n > 0)
-        c->used += (size_t)n;
-    else if (n == 0)
-        c->ended = true;
-    else if (errno != EAGAIN && errno != EINTR)
-        drop(c);
+    }
 }
 
 /* One request per visit and client, so that none keeps the others waiting. */
@@ -200,12 +201,29 @@ static void serve(struct line_server *s, struct client *c)
         drop(c);
 }
 
+static void serve_all(struct line_server *s)
+{
+    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
+        if (s->client[i].fd >= 0)
+            serve(s, &s->client[i]);
+}
+
 static struct client *free_place(struct line_server *s)
 {
     for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
         if (s->client[i].fd < 0)
             return &s->client[i];
     return NULL;
+}
+
+/* One may have left since it was last looked at. */
+static struct client *make_place(struct line_server *s)
+{
+    struct client *c = free_place(s);
+
+    if (!c)
+        serve_all(s);
+    return c ? c : free_place(s);
 }
 
 static void accept_clients(struct line_server *s)
@@ -216,7 +234,7 @@ static void accept_clients(struct line_server *s)
 
         if (fd < 0)
             return;
-        c = free_place(s);
+        c = make_place(s);
         if (!c) {
             send(fd, BUSY, strlen(BUSY), MSG_NOSIGNAL | MSG_DONTWAIT);
             close(fd);
@@ -233,9 +251,7 @@ void line_server_poll(struct line_server *s)
 {
     if (!s)
         return;
-    for (unsigned i = 0; i < LINE_SERVER_CLIENTS; i++)
-        if (s->client[i].fd >= 0)
-            serve(s, &s->client[i]);
+    serve_all(s);
     accept_clients(s);
 }
 
