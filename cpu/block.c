@@ -35,14 +35,12 @@ struct blockcache {
 
 void block_flush_lookup(struct cpu *c)
 {
-    for (unsigned k = 0; k < JUMP_ENTRIES; k++)
-        c->blocks->jump[k] = (struct jump_entry){JUMP_NONE, NULL};
     c->code_gen++;
 }
 
 void block_remember(struct cpu *c, uint64_t ip, struct block *b)
 {
-    *jump_slot(c, ip) = (struct jump_entry){block_key(c, ip), b};
+    *jump_slot(c, ip) = (struct jump_entry){block_key(c, ip), b, c->code_gen, 0};
 }
 
 /* --- pages --- */
@@ -134,7 +132,7 @@ struct blockcache *blockcache_new(struct cpu *c)
         return NULL;
     c->blocks = bc;
     c->jump = bc->jump;
-    block_flush_lookup(c);
+    block_flush_lookup(c); /* generation 0 is no entry's */
     return bc;
 }
 

@@ -283,11 +283,11 @@ static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 }
 
 /* Where control went lately, by virtual address. Translated code looks in it too. */
-#define JUMP_NONE    UINT64_MAX /* the key of no address in fast mode */
 #define JUMP_ENTRIES 1024u
 struct jump_entry {
     uint64_t key;
     struct block *b;
+    uint64_t gen, unused; /* cpu.code_gen it holds for; size a power of two */
 };
 
 static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
@@ -299,7 +299,7 @@ static inline struct block *block_lookup_quick(const struct cpu *c, uint64_t ip)
 {
     const struct jump_entry *j = jump_slot(c, ip);
 
-    return j->key == block_key(c, ip) ? j->b : NULL;
+    return j->key == block_key(c, ip) && j->gen == c->code_gen ? j->b : NULL;
 }
 
 struct blockcache *blockcache_new(struct cpu *c);

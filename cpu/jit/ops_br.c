@@ -474,19 +474,25 @@ static void emit_ret(struct x86 *x)
 /* rsi: the block for the address in rdx (block_lookup_quick), not equal: there is none. */
 static void emit_find(struct x86 *x)
 {
-    _Static_assert(sizeof(struct jump_entry) == 16, "shift below");
+    uint8_t *old;
+
+    _Static_assert(sizeof(struct jump_entry) == 32, "shift below");
     x86_mov_rr(x, RCX, RDX);
     x86_shift_ri(x, X86_SHR, true, RCX, 4);
     x86_mov_rr(x, RAX, RDX);
     x86_shift_ri(x, X86_SHR, true, RAX, 14);
     x86_alu_rr(x, X86_XOR, false, RCX, RAX);
     x86_alu_ri(x, X86_AND, false, RCX, JUMP_ENTRIES - 1);
-    x86_shift_ri(x, X86_SHL, false, RCX, 4);
+    x86_shift_ri(x, X86_SHL, false, RCX, 5);
     x86_alu_rm(x, X86_ADD, true, RCX, JR_CPU, CPU_OFF(jump));
+    x86_load(x, RAX, JR_CPU, CPU_OFF(code_gen));
+    x86_alu_rm(x, X86_CMP, true, RAX, RCX, (int32_t)offsetof(struct jump_entry, gen));
+    old = x86_jcc(x, CC_NE);
     x86_mov_rr(x, RAX, RDX);
     x86_alu_rm(x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
     x86_load(x, RSI, RCX, (int32_t)offsetof(struct jump_entry, b));
     x86_alu_rm(x, X86_CMP, true, RAX, RCX, (int32_t)offsetof(struct jump_entry, key));
+    x86_bind_here(x, old);
     x86_ret(x);
 }
 

@@ -415,6 +415,72 @@ static bool ldf8(struct jit_tr *t, const struct uop *u)
     return end_mem(t, u->r1, false, skip);
 }
 
+/* rcx: host address of the 16 bytes at va, whose entry's offset is in rax. */
+static void host_address(struct jit_tr *t, unsigned va)
+{
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    x86_alu_rr(&t->x, X86_ADD, true, RCX, va);
+}
+
+/* 16 bytes as they are. */
+static bool stf_spill(struct jit_tr *t, const struct uop *u)
+{
+    struct jit_stub *s, *alat;
+    unsigned va;
+    uint8_t *skip;
+
+    if (u->len == INC_IMM && u->r3 == 0)
+        return false;
+    if (jit_known(t, u->qp) == 0)
+        return true;
+    jit_fr_mem(t, u, u->r2);
+    skip = guard(t, u);
+    va = jit_src(t, u->r3, RDX);
+    jit_lookup(t, va, 16, offsetof(struct stlb_entry, wtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    host_address(t, va);
+    x86_load(&t->x, RAX, JR_CPU, FR_SIG_OFF(u->r2));
+    x86_store(&t->x, RCX, 0, RAX);
+    x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, FR_EXP_OFF(u->r2));
+    x86_store(&t->x, RCX, 8, RAX);
+    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
+    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
+    alat->back = t->x.p;
+    alat->size = 16;
+    alat->va = (uint8_t)va;
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = t->x.p;
+    if (skip)
+        x86_bind_here(&t->x, skip);
+    return true;
+}
+
+static bool ldf_fill(struct jit_tr *t, const struct uop *u)
+{
+    struct jit_stub *s;
+    uint8_t *skip;
+    unsigned va;
+
+    if (!load_fits(u))
+        return false;
+    if (jit_known(t, u->qp) == 0)
+        return true;
+    skip = begin_mem(t, u, u->r1);
+    va = jit_src(t, u->r3, RDX);
+    jit_lookup(t, va, 16, offsetof(struct stlb_entry, rtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    host_address(t, va);
+    x86_load(&t->x, RAX, RCX, 0);
+    x86_alu_rm(&t->x, X86_MOV, false, RDX, RCX, 8);
+    x86_alu_ri(&t->x, X86_AND, false, RDX, FP_SIGN | FP_EXP_MASK);
+    put_fr(t, u, u->r1);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = t->x.p;
+    return end_mem(t, u->r1, false, skip);
+}
+
 static bool stfd(struct jit_tr *t, const struct uop *u)
 {
     struct jit_stub *s, *alat;
@@ -626,10 +692,14 @@ static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
 }
 
 jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
-    [OP_fma] = multiply_add,  [OP_fms] = multiply_add,  [OP_fnma] = multiply_add,
-    [OP_ldfd] = ldfd,         [OP_ldf8] = ldf8,         [OP_stfd] = stfd,
-    [OP_setf_sig] = setf_sig, [OP_getf_sig] = getf_sig, [OP_setf_d] = setf_d,
-    [OP_getf_d] = getf_d,     [OP_xma_l] = xma_l,       [OP_fmerge_s] = fmerge,
-    [OP_fmerge_ns] = fmerge,  [OP_fcmp_eq] = fcmp,      [OP_fcmp_lt] = fcmp,
-    [OP_fcmp_le] = fcmp,      [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
+    [OP_fma] = multiply_add,  [OP_fms] = multiply_add,
+    [OP_fnma] = multiply_add, [OP_stf_spill] = stf_spill,
+    [OP_ldf_fill] = ldf_fill, [OP_ldfd] = ldfd,
+    [OP_ldf8] = ldf8,         [OP_stfd] = stfd,
+    [OP_setf_sig] = setf_sig, [OP_getf_sig] = getf_sig,
+    [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
+    [OP_xma_l] = xma_l,       [OP_fmerge_s] = fmerge,
+    [OP_fmerge_ns] = fmerge,  [OP_fcmp_eq] = fcmp,
+    [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
+    [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
 };

@@ -136,12 +136,79 @@ static bool emit_load(struct jit_tr *t, const struct uop *u)
     return jit_guarded(t, u, fn);
 }
 
+/* UNAT's bit for the address: into the carry, or cleared. Uses rax and rcx. */
+static void unat_bit(struct jit_tr *t, unsigned va, bool clear)
+{
+    x86_mov_rr(&t->x, RCX, va);
+    x86_shift_ri(&t->x, X86_SHR, true, RCX, 3);
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(unat));
+    if (clear) {
+        x86_btr_rr(&t->x, RAX, RCX);
+        x86_store(&t->x, JR_CPU, CPU_OFF(unat), RAX);
+    } else {
+        x86_bt_rr(&t->x, RAX, RCX);
+    }
+}
+
+/* Nothing in a fast block is a NaT: st8.spill stores and clears the bit. */
+static bool spill(struct jit_tr *t, const struct uop *u)
+{
+    unsigned va = jit_src(t, u->r3, RDX);
+    struct jit_stub *s, *alat;
+
+    jit_lookup(t, va, 8, offsetof(struct stlb_entry, wtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    x86_store_index(&t->x, 8, RCX, va, jit_src(t, u->r2, RAX));
+    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
+    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
+    alat->back = t->x.p;
+    alat->size = 8;
+    alat->va = (uint8_t)va;
+    unat_bit(t, va, true);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = t->x.p;
+    return true;
+}
+
+static bool fill(struct jit_tr *t, const struct uop *u)
+{
+    unsigned va = jit_src(t, u->r3, RDX), d;
+    struct jit_stub *s, *nat;
+
+    unat_bit(t, va, false);
+    nat = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_B));
+    jit_lookup(t, va, 8, offsetof(struct stlb_entry, rtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    d = jit_dst(t, u->r1, RAX);
+    x86_load_index(&t->x, 8, d, RCX, va);
+    jit_put(t, u->r1, d);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    s->back = nat->back = t->x.p;
+    return true;
+}
+
+static bool emit_spill(struct jit_tr *t, const struct uop *u)
+{
+    return u->len != INC_REG && jit_guarded(t, u, spill);
+}
+
+static bool emit_fill(struct jit_tr *t, const struct uop *u)
+{
+    return u->len != INC_REG && u->r1 != 0 && jit_guarded(t, u, fill);
+}
+
 static bool emit_store(struct jit_tr *t, const struct uop *u)
 {
     return jit_guarded(t, u, store);
 }
 
 jit_emit_fn *const jit_mem_emitters[OP_COUNT] = {
-    [OP_ld1] = emit_load,  [OP_ld2] = emit_load,  [OP_ld4] = emit_load,  [OP_ld8] = emit_load,
-    [OP_st1] = emit_store, [OP_st2] = emit_store, [OP_st4] = emit_store, [OP_st8] = emit_store,
+    [OP_ld1] = emit_load,        [OP_ld2] = emit_load,  [OP_ld4] = emit_load,
+    [OP_ld8] = emit_load,        [OP_st1] = emit_store, [OP_st2] = emit_store,
+    [OP_st4] = emit_store,       [OP_st8] = emit_store, [OP_ld8_fill] = emit_fill,
+    [OP_st8_spill] = emit_spill,
 };

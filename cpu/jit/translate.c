@@ -289,12 +289,11 @@ static void note_stored(struct cpu *c, uint64_t va, unsigned size)
     alat_store(c, e->pa | (va & (MEM_PAGE_SIZE - 1)), size);
 }
 
-static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
+/* Most stores touch nothing that the filter of 8-byte granules has: back at once. */
+static void filter_stored(struct jit_tr *t, struct jit_stub *s)
 {
-    static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11};
-    uint8_t *j, *touches;
+    uint8_t *touches;
 
-    /* Most stores touch nothing that the filter of 8-byte granules has. */
     x86_alu_rr(&t->x, X86_MOV, false, RAX, s->va);
     x86_shift_ri(&t->x, X86_SHR, false, RAX, MEM_PAGE_SHIFT - 5);
     x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)((STLB_ENTRIES - 1) << 5));
@@ -308,6 +307,15 @@ static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
     touches = x86_jcc(&t->x, CC_B);
     x86_bind(&t->x, x86_jmp(&t->x), s->back);
     x86_bind_here(&t->x, touches);
+}
+
+static void emit_stored_stub(struct jit_tr *t, struct jit_stub *s)
+{
+    static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11};
+    uint8_t *j;
+
+    if (s->size <= 8)
+        filter_stored(t, s);
     jit_fr_write_back(t, &s->live);
     for (unsigned k = 0; k < sizeof kept; k++)
         x86_push(&t->x, kept[k]);

@@ -354,12 +354,20 @@ static inline void x86_mov_mb(struct x86 *x, unsigned base, int32_t disp, unsign
     x86_byte(x, imm);
 }
 
-/* bts, bt dst, index modulo 64 */
+/* bts, btr, bt dst, index modulo 64 */
 static inline void x86_bts_rr(struct x86 *x, unsigned dst, unsigned index)
 {
     x86_rex(x, true, index, 0, dst, false);
     x86_byte(x, 0x0f);
     x86_byte(x, 0xab);
+    x86_modrm_reg(x, index, dst);
+}
+
+static inline void x86_btr_rr(struct x86 *x, unsigned dst, unsigned index)
+{
+    x86_rex(x, true, index, 0, dst, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0xb3);
     x86_modrm_reg(x, index, dst);
 }
 
