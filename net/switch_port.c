@@ -129,13 +129,12 @@ int switch_port_dial(const char *name)
 
 static int dial(struct switch_port *p)
 {
-    int fd = dialer(p->config.name), err;
+    int fd = dialer(p->config.name), err = fd < 0 ? fd : 0;
 
-    if (fd < 0)
-        return fd;
     p->fd = fd;
-    err = greet(p);
-    if (err != 0)
+    if (err == 0)
+        err = greet(p);
+    if (err != 0) /* sets the time of the next attempt */
         hang_up(p);
     return err;
 }

@@ -77,9 +77,19 @@ def differences(switch, g, port):
             seen["rx_packets"] - int(status["out"]), seen["rx_bytes"] - int(status["out_bytes"])]
 
 
+def settled(switch, g, port):
+    """The same when no frame is on its way between the two readings."""
+    last = None
+    while True:
+        now = differences(switch, g, port)
+        if now == last:
+            return now
+        last = now
+
+
 def agree(switch, g, port, before):
     for _ in range(10):  # frames may be on their way
-        now = differences(switch, g, port)
+        now = settled(switch, g, port)
         if now == before:
             return
         g.command("sleep 1", 60)
@@ -176,7 +186,7 @@ def test():
             g.command("ip link set eth0 promisc on", 30)
         wait_until(lambda: pings(a, B, 1), 60, "no ping")
         check(pings(b, A) == 3, "no ping back")
-        before = [differences(switch, g, p) for g, p in ((a, "1"), (b, "2"))]
+        before = [settled(switch, g, p) for g, p in ((a, "1"), (b, "2"))]
         check(before[0][:2] == [0, 0], "guest and switch differ: %s" % before)
         transfer(switch, a, b)
         agree(switch, a, "1", before[0])
