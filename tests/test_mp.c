@@ -356,7 +356,7 @@ START_TEST(eject)
     keys("ej\rq\rej\r1\rQ\rej 2\rej -nc\rej 1 -force -nc\r");
     ck_assert_uint_eq(machine.actions, 4);
     machine.loaded = false;
-    shown();
+    g_free(shown());
     keys("ej\r");
     expect_part("-> There is no ejectable device.\n");
 }
@@ -507,7 +507,7 @@ START_TEST(editing)
     keys("ej\r\003");
     expect_part("^C\n-> Command cancelled.\n[compass1] vMP> ");
     keys("ab");
-    shown();
+    g_free(shown());
     mp_notice(session, "bob has taken the console");
     expect("\n[bob has taken the console]\n[compass1] vMP> ab");
 }
@@ -532,7 +532,7 @@ START_TEST(hostile)
         mp_input(session, "a", 1);
     ck_assert_uint_lt(mp_output(session)->len, 200000);
     keys("\r");
-    shown();
+    g_free(shown());
     srand(7);
     machine.writer = true;
     for (int i = 0; i < 20000; i++) {
