@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from terminal import Terminal
 
@@ -310,6 +311,27 @@ def handover(uuid, version):
     t.end(0)
 
 
+def stuck(uuid, version):
+    """The process says nothing any more: pressing Ctrl-B again and again gets out."""
+    said = threading.Event()
+
+    def play(s):
+        s.take("H")
+        s.send("W", version + b" admin compass1")
+        s.send("D", b"ready")
+        said.wait(SECONDS)
+    server = Server(uuid, play)
+    t = terminal("-P", "compass1")
+    t.expect("ready")
+    deadline = time.monotonic() + SECONDS
+    while t.process.poll() is None and time.monotonic() < deadline:
+        t.type("\x02")
+        time.sleep(0.02)
+    part(t.end(2), "does not answer", "a stuck process")
+    said.set()
+    server.finish()
+
+
 def login_shell(root):
     """The account's home directory names the guest."""
     if os.geteuid() != 0:
@@ -347,6 +369,7 @@ def main():
         terminals()
         sockets(uuid, version)
         handover(uuid, version)
+        stuck(uuid, version)
         login_shell(os.path.join(root, "state"))
     sys.exit(failed != 0)
 

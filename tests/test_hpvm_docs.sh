@@ -19,7 +19,7 @@ letters() { # COMMAND: the option letters in its source
 }
 
 format() { # FILE
-    for page in "$man"/hpvm*; do
+    for page in "$man"/hpvm*.1m "$man"/hpvm*.5; do
         LC_ALL=C.UTF-8 groff -man -Tutf8 -ww -b -z "$page" > "$work/errors" 2>&1
         [ -s "$work/errors" ] && { cat "$work/errors"; fail "$page has errors"; }
         if command -v mandoc >/dev/null; then
@@ -31,7 +31,7 @@ format() { # FILE
 }
 
 sections() {
-    for page in "$man"/hpvm*; do
+    for page in "$man"/hpvm*.1m "$man"/hpvm*.5; do
         wanted="NAME SYNOPSIS DESCRIPTION EXAMPLES"
         case $page in *.1m) wanted="$wanted OPTIONS" ;; esac
         for section in $wanted; do

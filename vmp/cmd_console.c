@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FAILED = 2, RETRY_MS = 300, ANSWER_MS = 5000 };
+enum { FAILED = 2, RETRY_MS = 300, ANSWER_MS = 5000, PATIENCE = 5 };
 
 static char enter_console[] = "CO";
 
@@ -35,9 +35,10 @@ struct console {
 
     struct mp *menus; /* of a guest that is off, or NULL */
     struct off_guest off;
-    unsigned failures; /* of menus, seen so far */
-    int server;        /* the guest's process, -1: none */
-    bool welcome;      /* it has let us in */
+    unsigned failures;   /* of menus, seen so far */
+    int server;          /* the guest's process, -1: none */
+    bool welcome;        /* it has let us in */
+    unsigned unanswered; /* attention characters since it said something */
     struct app_frames frames;
     GByteArray *out; /* to server */
 
@@ -210,6 +211,7 @@ static void take_welcome(struct console *c, const char *text)
 static void take_frame(struct console *c, const struct app_frame *f)
 {
     g_autofree char *text = g_strndup((const char *)f->data, f->length);
+    c->unanswered = 0;
     switch (f->type) {
     case APP_WELCOME:
         take_welcome(c, text);
@@ -322,6 +324,18 @@ static void end_of_input(struct console *c)
         g_ptr_array_add(c->commands, enter_console);
 }
 
+/* The keys that lead out of a console are the server's: one that is stuck must not keep us. */
+static bool gives_up(struct console *c, const uint8_t *keys, size_t count)
+{
+    c->unanswered = keys[count - 1] == c->attention ? c->unanswered + 1 : 0;
+    if (c->unanswered < PATIENCE)
+        return false;
+    terminal_restore();
+    vmp_fail("The process of the guest does not answer.");
+    end(c, FAILED);
+    return true;
+}
+
 static void read_keys(struct console *c)
 {
     uint8_t keys[1024];
@@ -334,7 +348,8 @@ static void read_keys(struct console *c)
     }
     find_server(c);
     if (c->menus == NULL) {
-        send_frame(c, APP_DATA, keys, (size_t)n);
+        if (!gives_up(c, keys, (size_t)n))
+            send_frame(c, APP_DATA, keys, (size_t)n);
         return;
     }
     mp_input(c->menus, keys, (size_t)n);
