@@ -276,6 +276,30 @@ def stop_and_clone(h, c):
     check("exists already" in h.err, h.err)
 
 
+def too_slow(h):
+    """A system that does not shut down in time is ended: this one has only begun to start."""
+    with open(h.conf, "a") as f:
+        f.write("STOPTIMEOUT=1\n")
+    with open(h.conf) as f:
+        text = f.read().replace("STOPTIMEOUT=60\n", "")
+    with open(h.conf, "w") as f:
+        f.write(text)
+    h.run("hpvmstart", "-F", "-Q", "-P", "linux1")
+    c = Console(h, "linux1")
+    c.expect("vMP> ")
+    c.type("co\r")
+    c.expect(r"EFI Boot Manager ver 1\.10")
+    c.type("\r")
+    c.expect(r"highlighted entry will be executed")
+    c.type("\r")
+    h.until(lambda: h.states()["linux1"] == "On (OS)", "state On (OS)")
+    h.run("hpvmstop", "-F", "-P", "linux1")
+    check("has not shut down within 1 seconds" in h.read("linux1", "app", "events"),
+          h.read("linux1", "app", "events"))
+    c.close()
+    h.until(lambda: not h.processes(), "the end of the process")
+
+
 def both(h):
     for name in ("linux1", "linux2"):
         h.run("hpvmstart", "-F", "-Q", "-P", name)
@@ -287,6 +311,7 @@ def both(h):
     check(out == "Stopping virtual machine linux1\nStopping virtual machine linux2\n", out)
     h.until(lambda: not h.processes(), "the end of the processes")
     check(not h.leftovers(), "left: %s" % h.leftovers())
+    too_slow(h)
     for name in ("linux1", "linux2"):
         h.run("hpvmremove", "-P", name, "-F")
     h.run("hpvmstatus", status=1)

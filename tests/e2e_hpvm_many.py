@@ -88,6 +88,14 @@ def refusals(h):
         refused("wide", ": Guest's vcpus exceeds server's physical cpus.\n")
         h.run("hpvmstart", "-F", "-Q", "-P", "wide")
         h.run("hpvmstop", "-h", "-Q", "-P", "wide")
+    # All entitlements together must fit the host; a MAC address has one running owner.
+    mac = "network:lan:0,1,02-00-00-00-77-01:vswitch:localnet"
+    for name in ("greedy", "poor"):
+        h.run("hpvmcreate", "-F", "-P", name, "-r", "512", "-c", str(min(4, cpus)), "-e", "100", "-a", mac)
+    h.run("hpvmstart", "-F", "-Q", "-P", "greedy")
+    refused("poor", ": MAC address in use for switch localnet.\n",
+            *([": Insufficient cpu resource for guest.\n"] if cpus <= 4 else []))
+    h.run("hpvmstop", "-h", "-F", "-P", "greedy")
     h.run("hpvmcreate", "-F", "-P", "big", "-r", "64G", "-a", "disk:scsi::file:/no/such/file")
     with open("/proc/meminfo") as f:
         if int(f.readline().split()[1]) < 60 << 20:
@@ -115,7 +123,8 @@ def refusals(h):
     check("NOTE: Dynamic data unavailable, configured values only\n" in
           h.run("hpvmstatus", "-V", "-P", "dyn"), "dynamic memory")
     h.run("hpvmstop", "-h", "-F", "-P", "dyn")
-    for name in ("avio", "tape", "wide", "big", "odd", "twin", "dyn"):
+    for name in ("avio", "tape", "wide", "big", "odd", "twin", "dyn", "greedy",
+                 "poor"):
         h.run("hpvmremove", "-F", "-P", name)
     with open(h.conf, "w") as f:
         f.write("MAXVCPUS=4\n")

@@ -150,6 +150,8 @@ static int check_path(const struct resource *r, char *why, size_t size)
 {
     if (r->device[0] != '/')
         return fail(why, size, "Physical device '%s' is not an absolute path.", r->device);
+    if (!g_utf8_validate(r->device, -1, NULL)) /* configurations are UTF-8 */
+        return fail(why, size, "Physical device name is not UTF-8.");
     for (const char *p = r->device; *p != '\0'; p++) {
         if (*p == ':' || *p == ';' || *p == ',')
             return fail(why, size, "Physical device names must not contain ':', ';' or ','.");
@@ -224,8 +226,10 @@ int resource_parse(const char *text, enum resource_use use, struct resource *r, 
     guint count = g_strv_length(field);
     if (parse_kind(field, count, r, why, size) != 0)
         return -EINVAL;
-    if (late_address(r, field, count))
-        return parse_address(field[3], r, why, size);
+    if (late_address(r, field, count)) {
+        int err = parse_address(field[3], r, why, size);
+        return err != 0 ? err : require(r, use, why, size);
+    }
     if (count > 2 && parse_address(field[2], r, why, size) != 0)
         return -EINVAL;
     if (count > 3 && parse_host(field + 3, r, why, size) != 0)
