@@ -31,18 +31,26 @@ static int directory(const char *path, mode_t mode, bool make, char *why, size_t
     struct stat st;
     int err = 0;
 
-    if (make && mkdir(path, mode) != 0 && errno != EEXIST)
+    if (make && mkdir(path, mode) == 0)
+        chmod(path, mode); /* the umask may have taken something away */
+    else if (make && errno != EEXIST)
         err = -errno;
-    else if (lstat(path, &st) != 0)
+    if (err == 0 && lstat(path, &st) != 0)
         err = -errno;
-    else if (!S_ISDIR(st.st_mode))
+    if (err == 0 && !S_ISDIR(st.st_mode))
         err = -ENOTDIR;
-    else if (st.st_uid != geteuid() && st.st_uid != 0)
+    if (err == 0 && st.st_uid != geteuid() && st.st_uid != 0)
         err = -EPERM;
     if (err != 0)
         snprintf(why, size, "%s: %s", path,
                  err == -EPERM ? "the directory belongs to somebody else" : strerror(-err));
     return err;
+}
+
+int rundir_base(bool make, char *path, size_t path_size, char *why, size_t size)
+{
+    base_path(path, path_size);
+    return directory(path, 0711, make, why, size);
 }
 
 bool rundir_switch_name(const char *name)

@@ -11,6 +11,10 @@
 
 #define RUNDIR_PATH_MAX 108 /* of a socket, with its NUL */
 
+/* The directory itself, made (mode 0711) if make is set; its owner is checked. 0, or a negative
+ * errno with one sentence in why. */
+int rundir_base(bool make, char *path, size_t path_size, char *why, size_t size);
+
 /* The path of file what ("port", "control", "lock") of switch name; the directories above it are
  * made (mode 0700, their owner is checked) when make is set. 0, or a negative errno with one
  * sentence in why. */

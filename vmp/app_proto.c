@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "app_proto.h"
 
+#include "rundir.h"
 #include "text.h"
 
 #include <dirent.h>
@@ -24,51 +25,12 @@
 
 /* --- places --- */
 
-static void runtime_path(char *path, size_t size)
-{
-    const char *own = getenv("HPVM_RUNTIME"), *xdg = getenv("XDG_RUNTIME_DIR");
-    if (own != NULL && own[0] == '/')
-        snprintf(path, size, "%s", own);
-    else if (geteuid() == 0)
-        snprintf(path, size, "/run/kittson");
-    else if (xdg != NULL && xdg[0] == '/' && strlen(xdg) < 40)
-        snprintf(path, size, "%s/kittson", xdg);
-    else
-        snprintf(path, size, "/tmp/kittson-%u", (unsigned)geteuid());
-}
-
-/* Somebody else's directory in /tmp could lead anywhere. */
-static int check_owner(const char *path)
-{
-    struct stat st;
-    if (lstat(path, &st) != 0)
-        return -errno;
-    if (!S_ISDIR(st.st_mode))
-        return -ENOTDIR;
-    return st.st_uid == geteuid() || st.st_uid == 0 ? 0 : -EPERM;
-}
-
-int app_runtime(bool make, char *path, size_t path_size, char *why, size_t size)
-{
-    runtime_path(path, path_size);
-    if (make && mkdir(path, 0711) != 0 && errno != EEXIST) {
-        int err = -errno;
-        snprintf(why, size, "%s: %s.", path, strerror(-err));
-        return err;
-    }
-    if (make)
-        chmod(path, 0711); /* the umask took something away */
-    int err = check_owner(path);
-    if (err != 0)
-        snprintf(why, size, "%s: %s.", path,
-                 err == -EPERM ? "the directory belongs to somebody else" : strerror(-err));
-    return err;
-}
-
 int app_socket_path(const char *uuid, const char *what, char path[APP_PATH_MAX])
 {
-    char base[PATH_MAX];
-    runtime_path(base, sizeof base);
+    char base[PATH_MAX], why[PATH_MAX + 100];
+    int err = rundir_base(false, base, sizeof base, why, sizeof why);
+    if (err != 0)
+        return err;
     int n = snprintf(path, APP_PATH_MAX, "%.80s/%s/%s", base, uuid, what);
     return n < 0 || n >= APP_PATH_MAX || strlen(base) > 80 ? -ENAMETOOLONG : 0;
 }
@@ -77,7 +39,7 @@ int app_find(const char *name, uint64_t number, char uuid[37])
 {
     char base[PATH_MAX], why[PATH_MAX + 100], target[64] = "";
     uint8_t bytes[16];
-    int err = app_runtime(false, base, sizeof base, why, sizeof why);
+    int err = rundir_base(false, base, sizeof base, why, sizeof why);
     if (err != 0)
         return err;
     if (name != NULL && (strchr(name, '/') != NULL || strlen(name) > NAME_MAX))
@@ -104,7 +66,7 @@ int app_listen(const char *uuid, const char *what, unsigned mode, char *why, siz
 {
     char base[PATH_MAX];
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int err = app_runtime(true, base, sizeof base, why, size);
+    int err = rundir_base(true, base, sizeof base, why, size);
     if (err != 0)
         return err;
     g_autofree char *dir = g_build_filename(base, uuid, NULL);
@@ -167,7 +129,7 @@ static int make_link(const char *base, const char *sub, const char *name, const 
 int app_publish(const char *uuid, const char *name, uint64_t number, char *why, size_t size)
 {
     char base[PATH_MAX], digits[24];
-    int err = app_runtime(true, base, sizeof base, why, size);
+    int err = rundir_base(true, base, sizeof base, why, size);
     if (err != 0)
         return err;
     snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
@@ -182,7 +144,7 @@ void app_withdraw(const char *uuid)
 {
     static const char *const sockets[] = {"control", "console"};
     char base[PATH_MAX], path[APP_PATH_MAX], why[PATH_MAX + 100];
-    if (app_runtime(false, base, sizeof base, why, sizeof why) != 0)
+    if (rundir_base(false, base, sizeof base, why, sizeof why) != 0)
         return;
     remove_links(base, "name", uuid);
     remove_links(base, "number", uuid);

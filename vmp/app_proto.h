@@ -62,9 +62,8 @@ enum app_frame_type {
     APP_END = 'X',
 };
 
-/* The runtime directory, made if make is set. 0, or a negative errno with a sentence in why. */
-int app_runtime(bool make, char *path, size_t path_size, char *why, size_t size);
-/* A socket's path, by UUID; what is "control" or "console". 0 or -ENAMETOOLONG. */
+/* A socket's path, by UUID; what is "control" or "console". 0, -ENAMETOOLONG or why
+ * there is no such directory. */
 int app_socket_path(const char *uuid, const char *what, char path[APP_PATH_MAX]);
 /* The UUID behind a guest's name, or with NULL its number, by the links of the runtime directory.
  * 0 or a negative errno. */
