@@ -69,6 +69,7 @@ void block_refresh(struct boot *b, struct blk_device *any)
     file_detach(b, d);
     d->present = present;
     d->media_id = id;
+    d->trouble = present ? 0 : EFI_NO_MEDIA;
     if (present)
         d->dev = dev;
     put_media(b, d);
@@ -283,6 +284,9 @@ void block_scan(struct boot *b, struct blk_device *d)
     struct partition_list *list = g_new0(struct partition_list, 1);
     int err = partition_scan(&d->dev, list);
 
+    d->trouble = err ? EFI_DEVICE_ERROR : d->dev.blocks ? 0 : EFI_NO_MEDIA;
+    if (!err && list->count == 0 && list->note[0])
+        d->trouble = EFI_VOLUME_CORRUPTED;
     if (err)
         log_info("partitions of a drive cannot be read: %s", strerror(-err));
     else if (list->note[0])
@@ -305,6 +309,7 @@ static void add_drive(struct boot *b, const struct firmware_drive *drive)
     devpath_add_acpi(&d->path, 0x0a03, drive->root);
     devpath_add_pci(&d->path, drive->device, drive->function);
     devpath_add_scsi(&d->path, drive->target, 0);
+    d->trouble = EFI_NO_MEDIA; /* until block_refresh finds some */
     publish(b, d);
     block_refresh(b, d);
 }

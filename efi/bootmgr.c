@@ -89,6 +89,39 @@ static bool has_default(const struct blk_device *d)
     return file;
 }
 
+/* Why nothing on the drive can be started, or 0: something can, or nothing was to be expected. */
+static uint64_t drive_trouble(struct boot *b, const struct blk_device *drive)
+{
+    uint64_t trouble = drive->removable && !drive->present ? 0 : drive->trouble;
+
+    for (unsigned i = 0; i < b->devices->len; i++) {
+        const struct blk_device *d = b->devices->pdata[i];
+
+        if (d != drive && (d->parent != drive || !d->present))
+            continue;
+        if (has_default(d))
+            return 0;
+        if (!trouble && d->present)
+            trouble = d->trouble;
+    }
+    return !trouble && drive->removable && drive->present ? EFI_NOT_FOUND : trouble;
+}
+
+/* Drives that should have a volume: trying them says what is wrong. */
+static void add_troubled(struct boot *b)
+{
+    for (unsigned i = 0; i < b->devices->len; i++) {
+        const struct blk_device *d = b->devices->pdata[i];
+        uint64_t trouble = d->parent ? 0 : drive_trouble(b, d);
+
+        if (!trouble)
+            continue;
+        add_named(b, "Removable Media Boot", &d->path, NULL);
+        ((struct bootopt *)b->manager->options->pdata[b->manager->options->len - 1])->trouble =
+            trouble;
+    }
+}
+
 static void add_volumes(struct boot *b)
 {
     for (unsigned i = 0; i < b->devices->len; i++)
@@ -130,6 +163,7 @@ static void build_list(struct boot *b)
     g_ptr_array_set_size(b->manager->options, 0);
     add_order(b);
     add_volumes(b);
+    add_troubled(b);
     add_load_files(b);
     add_shell(b);
 }
@@ -314,6 +348,8 @@ static void set_current(struct boot *b, const struct bootopt *o)
     efi_variable_put(b->fw, guid_global_variable, "BootCurrent", 6, number, o->number < 0 ? 0 : 2);
 }
 
+static void loaded(struct boot *b, struct task *t, uint64_t status);
+
 /* Takes the option over. Goes on in loaded(), or in ended() for the shell; both may have happened
  * when this returns. */
 static void start(struct boot *b, struct task *t, struct bootopt *o)
@@ -330,7 +366,10 @@ static void start(struct boot *b, struct task *t, struct bootopt *o)
         return;
     }
     t->w[0] = LOADING;
-    load(b, o);
+    if (o->trouble)
+        loaded(b, t, o->trouble);
+    else
+        load(b, o);
 }
 
 /* The option to try by itself, or -1: BootNext's, then every active one. */

@@ -25,7 +25,8 @@ struct bootopt {
     size_t path_size;
     uint8_t *data;
     uint32_t size;
-    bool damaged; /* the variable is not an option: number and text only */
+    bool damaged;     /* the variable is not an option: number and text only */
+    uint64_t trouble; /* EFI status of a drive nothing can be loaded from, else 0 */
 };
 
 /* number -1, active. Data may be NULL. */

@@ -17,6 +17,7 @@ struct blk_device {
     uint64_t handle, at; /* at: block I/O interface */
     uint32_t media_id;
     bool removable, present, is_partition;
+    uint64_t trouble; /* EFI status: why there are no volumes where some should be, else 0 */
     /* file.c */
     struct fs *fs;
     uint64_t fs_at;

@@ -388,10 +388,14 @@ static void file_time(void *opaque, struct fs_time *t)
 void file_attach(struct boot *b, struct blk_device *d, uint64_t handle)
 {
     struct fs_options options = {.opaque = b, .now = file_time};
+    int err;
 
     file_detach(b, d);
-    if (fs_mount(&d->dev, &options, &d->fs)) {
+    err = fs_mount(&d->dev, &options, &d->fs);
+    if (err) {
         d->fs = NULL;
+        if (err == -EUCLEAN || (d->is_partition && partition_is_esp(&d->part)))
+            d->trouble = EFI_VOLUME_CORRUPTED;
         return;
     }
     if (!d->fs_at) {

@@ -268,17 +268,17 @@ static struct fs_node *origin(struct fs_node *from, const uint16_t *path)
 int fs_mount(const struct block_dev *dev, const struct fs_options *options, struct fs **out)
 {
     static const struct fs_options none;
-    int err;
+    int err, fat;
 
     if (!block_dev_ok(dev))
         return -ENOTSUP;
     if (!options)
         options = &none;
-    err = fat_mount(dev, options, out);
-    if (err == -ENOTSUP)
+    fat = err = fat_mount(dev, options, out);
+    if (err == -ENOTSUP || err == -EUCLEAN)
         err = iso9660_mount(dev, options, out);
     if (err)
-        return err;
+        return err == -ENOTSUP ? fat : err;
     (*out)->refs = 1;
     (*out)->root = node_scratch(*out, NULL);
     err = (*out)->root ? (*out)->ops->root((*out)->root) : -ENOMEM;

@@ -492,6 +492,13 @@ static int take_boot_sector(struct fat *f, const uint8_t *b)
     return err;
 }
 
+/* The name of the file system type, where makers of volumes put it (FAT specification 3.1). */
+static bool calls_itself_fat(const uint8_t *boot)
+{
+    return le16(boot + 510) == 0xaa55 &&
+           (memcmp(boot + 54, "FAT", 3) == 0 || memcmp(boot + 82, "FAT", 3) == 0);
+}
+
 int fat_mount(const struct block_dev *dev, const struct fs_options *options, struct fs **out)
 {
     uint8_t boot[512];
@@ -504,7 +511,7 @@ int fat_mount(const struct block_dev *dev, const struct fs_options *options, str
     if (err)
         return err;
     if (!looks_like_fat(boot))
-        return -ENOTSUP;
+        return calls_itself_fat(boot) ? -EUCLEAN : -ENOTSUP;
     f = calloc(1, sizeof(*f));
     if (!f)
         return -ENOMEM;
