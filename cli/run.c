@@ -54,7 +54,8 @@ static const struct opt run_options[] = {
      "[,bootfile=F][,dns=ADDR], switch:NAME[,port=N][,vlan=ID] or tap:IF; with [,mac=M][,pcap=F]",
      NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
-    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
+    {OPT_CPU, "cpu", 0, "KIND",
+     "how instructions are executed: interp (default), jit or lockstep (both, compared)", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
     {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
@@ -120,12 +121,11 @@ static int set_cpus(struct run_args *a, const char *value, char *why, size_t siz
 
 static int set_cpu(struct run_args *a, const char *value, char *why, size_t size)
 {
-    a->machine.jit = strcmp(value, "jit") == 0;
+    a->machine.lockstep = strcmp(value, "lockstep") == 0;
+    a->machine.jit = a->machine.lockstep || strcmp(value, "jit") == 0;
     if (a->machine.jit || strcmp(value, "interp") == 0)
         return 0;
-    if (strcmp(value, "lockstep") == 0)
-        return bad(why, size, "--cpu", value, "comes with a later version of the translator");
-    return bad(why, size, "--cpu", value, "the choice is interp or jit");
+    return bad(why, size, "--cpu", value, "the choice is interp, jit or lockstep");
 }
 
 static int set_model(struct run_args *a, const char *value, char *why, size_t size)

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "debug.h"
 #include "interrupt.h"
+#include "lockstep.h"
 
 static unsigned access_cpl(const struct cpu *c, unsigned flags)
 {
@@ -67,9 +68,11 @@ enum tlb_fault access_lookup(struct cpu *c, uint64_t va, unsigned acc, unsigned 
     f = tlb_translate(c->tlb, c->mem, &c->tr, va, acc, cpl, t);
 
     if (unlikely(tlb_evicted(c->tlb))) {
+        lockstep_unsettle(c);
         stlb_flush(c);
         block_flush_lookup(c);
     } else if (unlikely(t->changed)) {
+        lockstep_unsettle(c);
         stlb_flush_range(c, va, t->ps);
         block_flush_lookup(c);
     }
@@ -148,6 +151,8 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
     e->pa = pa;
     e->rtag = t->rights & ACC_READ ? page : STLB_INVALID;
     e->wtag = (t->rights & ACC_WRITE) && !mem_has_code(c->mem, pa) ? page : STLB_INVALID;
+    if (unlikely(c->lock))
+        lockstep_filled(c, e, flags & AF_WRITE);
 }
 
 static bool aligned(uint64_t va, unsigned size)
@@ -213,6 +218,13 @@ static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigne
         return ACCESS_DEFERRED;
     if (unlikely(unsupported(t->ma, size, flags)))
         return raise_other(c, u, VEC_UNSUPPORTED, va, t->itir, flags);
+    if (unlikely(c->lock) && (flags & (AF_READ | AF_WRITE)) &&
+        !lockstep_allows(c, t->pa, flags & AF_WRITE)) {
+        if (!u) /* for a frame: stays where it is, and fails the comparison if it matters */
+            return ACCESS_OK;
+        lockstep_leave(c, u);
+        return ACCESS_FAULT;
+    }
     fill(c, va, flags, t);
     return ACCESS_OK;
 }

@@ -8,10 +8,11 @@
 #include "block.h"
 #include "interp.h"
 #include "jit.h"
+#include "lockstep.h"
 
 #define PAGE_BUCKETS 4096u
 #define MAX_SLOTS    120u /* per block */
-#define MAX_UOPS     (MAX_SLOTS * 3 + 4)
+#define MAX_UOPS     (MAX_SLOTS * 4 + 4)
 #define CACHE_LIMIT  (256u << 20)
 #define BUNDLES      (MEM_PAGE_SIZE / 16)
 
@@ -91,13 +92,24 @@ static void page_kill(struct blockcache *bc, struct codepage **link)
     bc->pages_dropped++;
 }
 
-void block_invalidate_page(struct cpu *c, uint64_t page)
+static bool page_drop(struct blockcache *bc, uint64_t page)
 {
-    struct codepage **link = page_link(c->blocks, page & ~(uint64_t)(MEM_PAGE_SIZE - 1));
+    struct codepage **link = page_link(bc, page & ~(uint64_t)(MEM_PAGE_SIZE - 1));
 
     if (!*link)
+        return false;
+    page_kill(bc, link);
+    return true;
+}
+
+void block_invalidate_page(struct cpu *c, uint64_t page)
+{
+    bool dropped = page_drop(c->blocks, page);
+
+    if (c->lock)
+        dropped |= page_drop(c->lock->idle, page);
+    if (!dropped)
         return;
-    page_kill(c->blocks, link);
     block_flush_lookup(c);
     cpu_request_exit(c);
 }
@@ -236,6 +248,11 @@ static void add_insn(struct builder *b, const struct insn *i, unsigned loc)
     if (!(b->variant & BLK_STEP) && (insn_rows[i->row].flags & IF_NOP) && i->op != OP_illegal) {
         b->slots++;
         return;
+    }
+    if (b->c->lock && lockstep_once(i)) {
+        u = emit(b, lockstep_guard);
+        u->loc = (uint16_t)loc;
+        u->rest = (uint8_t)b->slots;
     }
     note_needs(b, i, loc);
     u = emit(b, block_handler(i, gen));
@@ -399,6 +416,8 @@ struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant)
         if (b->pa == pa && b->variant == variant)
             return b;
     watched = mem_has_code(c->mem, page);
+    if (!watched)
+        lockstep_unsettle(c);
     if (!watched && c->hooks.code_page)
         c->hooks.code_page(c->hooks.opaque, page);
     b = make_block(c, p, pa, variant, bytes);

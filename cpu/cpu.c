@@ -6,6 +6,7 @@
 #include "dahr.h"
 #include "interp.h"
 #include "jit.h"
+#include "lockstep.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -70,10 +71,22 @@ bool cpu_enable_jit(struct cpu *c)
     return c->jit != NULL;
 }
 
+bool cpu_enable_lockstep(struct cpu *c)
+{
+    c->lock = lockstep_new(c);
+    return c->lock != NULL;
+}
+
+bool cpu_lockstep_failed(const struct cpu *c)
+{
+    return c->lock && c->lock->failed;
+}
+
 void cpu_free(struct cpu *c)
 {
     if (!c)
         return;
+    lockstep_free(c->lock);
     tlb_free(c->tlb);
     blockcache_free(c->blocks);
     jit_free(c->jit);

@@ -302,6 +302,7 @@ struct cpu {
     struct blockcache *blocks;
     struct jump_entry *jump; /* part of blocks */
     struct jit *jit;         /* NULL: interpreter only */
+    struct lockstep *lock;   /* NULL: not comparing, see cpu/lockstep.h */
     int32_t jit_hot;         /* entries after which a block is translated */
     uint64_t code_gen;       /* changes when cached virtual code addresses lose their meaning */
     unsigned rr_dirty;       /* regions whose soft TLB entries are stale until the next srlz */
@@ -326,6 +327,11 @@ void cpu_set_firmware_range(struct cpu *c, uint64_t lo, uint64_t hi);
 
 /* Translates hot code from now on. false: the host refuses executable memory. */
 bool cpu_enable_jit(struct cpu *c);
+/* Compares translated code with the interpreter from now on; behind cpu_enable_jit. Memory must be
+ * written by this processor only while it runs. false: out of memory. */
+bool cpu_enable_lockstep(struct cpu *c);
+/* A difference was found and logged: the processor does not run any further. */
+bool cpu_lockstep_failed(const struct cpu *c);
 
 /* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
 uint64_t cpu_run(struct cpu *c, uint64_t max_slots);

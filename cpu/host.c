@@ -4,6 +4,8 @@
 #include "alat.h"
 #include "block.h"
 #include "interp.h"
+#include "jit.h"
+#include "lockstep.h"
 #include "rse.h"
 
 void cpu_code_changed(struct cpu *c, uint64_t page)
@@ -81,4 +83,8 @@ void cpu_print_stats(const struct cpu *c, FILE *out)
             "  soft TLB: %" PRIu64 " pages entered, %" PRIu64 " pages removed, %" PRIu64
             " times emptied, %u of %u entries in use\n",
             t->fills, t->page_flushes, t->flushes, entries_in_use(t), STLB_CONTEXTS * STLB_ENTRIES);
+    if (c->jit)
+        jit_print_stats(c->jit, out);
+    if (c->lock)
+        lockstep_print_stats(c->lock, cpu_icount(c), out);
 }

@@ -5,6 +5,7 @@
 #include "debug.h"
 #include "interrupt.h"
 #include "jit.h"
+#include "lockstep.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -466,25 +467,34 @@ static void step(struct cpu *c)
         after_step(c, before);
 }
 
-static void run_stretch(struct cpu *c)
+void cpu_run_blocks(struct cpu *c)
 {
-    struct block *b;
-    uint64_t pa;
+    struct block *b = find_block(c);
 
-    if (c->step) {
-        step(c);
-        return;
-    }
-    if ((c->psr & PSR_RI) || c->budget < c->reserve) {
-        if (fetch_address(c, &pa))
-            run_single(c, pa);
-        return;
-    }
-    b = find_block(c);
     if (!b)
         return;
     c->page_va = c->ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
     run_from(c, b->uops);
+}
+
+void cpu_run_slot(struct cpu *c)
+{
+    uint64_t pa;
+
+    if (fetch_address(c, &pa))
+        run_single(c, pa);
+}
+
+static void run_stretch(struct cpu *c)
+{
+    if (c->step)
+        step(c);
+    else if ((c->psr & PSR_RI) || c->budget < c->reserve)
+        cpu_run_slot(c);
+    else if (c->lock)
+        lockstep_run(c);
+    else
+        cpu_run_blocks(c);
 }
 
 /* Slots this stretch may take: not past the timer when time is instructions. */

@@ -314,6 +314,10 @@ void block_collect(struct cpu *c);
 void block_flush_lookup(struct cpu *c);
 void block_remember(struct cpu *c, uint64_t ip, struct block *b);
 
+/* Runs blocks from c->ip until they leave. */
+void cpu_run_blocks(struct cpu *c);
+/* Runs the one instruction at c->ip, PSR.ri. */
+void cpu_run_slot(struct cpu *c);
 /* Makes the run loop get control at the next block entry. */
 void cpu_request_exit(struct cpu *c);
 /* Recomputes mode, deny, TLB context after PSR, CFM or NaT state changed. */

@@ -131,6 +131,8 @@ static int add_cpus(struct machine *m)
         m->cpu[i]->itc_hz = HPVM_ITC_HZ;
         if (m->config.jit && !cpu_enable_jit(m->cpu[i]))
             log_warn("the host refuses executable memory: running without the translator");
+        if (m->config.lockstep && (!m->cpu[i]->jit || !cpu_enable_lockstep(m->cpu[i])))
+            return -ENOMEM;
     }
     mem_set_code_hook(m->mem, on_code_changed, m);
     return 0;

@@ -73,6 +73,7 @@ struct machine_config {
     unsigned nic_count;
     struct machine_watch watch;
     bool jit;           /* translate hot code */
+    bool lockstep;      /* and compare it with the interpreter; needs jit */
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
 };

@@ -14,7 +14,7 @@
 
 struct board;
 
-enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET };
+enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_DIVERGED };
 
 struct machine {
     struct machine_config config;

@@ -52,6 +52,8 @@ static void take_turn(struct machine *m, unsigned n, uint64_t slots)
     cpu_memory_written(c);
     cpu_run(c, slots);
     m->current = NULL;
+    if (cpu_lockstep_failed(c))
+        m->request = REQUEST_DIVERGED;
     m->run_ns[n] += machine_host_ns() - before;
 }
 
@@ -273,6 +275,9 @@ enum machine_end machine_run(struct machine *m, char *why, size_t size)
         }
         if (m->request == REQUEST_POWER_OFF)
             return say(MACHINE_POWERED_OFF, why, size, "the guest powered off");
+        if (m->request == REQUEST_DIVERGED)
+            return say(MACHINE_STOPPED, why, size,
+                       "--cpu lockstep: translated code and the interpreter differ");
         if (m->config.no_reboot)
             return say(MACHINE_RESET, why, size, "the guest reset the machine (--no-reboot)");
         log_info("the guest reset the machine");

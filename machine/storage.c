@@ -124,7 +124,7 @@ int storage_new(const struct machine_config *config, struct pci *pci, struct sto
         return -ENOMEM;
     s->config = config;
     s->pci = pci;
-    s->io = io_new(config->deterministic ? 0 : IO_THREADS);
+    s->io = io_new(config->deterministic || config->lockstep ? 0 : IO_THREADS);
     if (s->io == NULL)
         return -ENOMEM;
     if (config->drive_count > MACHINE_MAX_DRIVES)

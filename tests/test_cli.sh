@@ -63,7 +63,7 @@ refused 'did you mean --kernel' run --kernal x
 refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
-refused 'comes with a later version' run --cpu lockstep
+refused 'interp, jit or lockstep' run --cpu both
 refused 'give unix:PATH' run --monitor /tmp/x
 refused 'give unix:PATH' run --monitor unix:
 refused 'No such file' run --monitor unix:"$tmp"/none/x

@@ -19,6 +19,9 @@ void jit_free(struct jit *j);
 void jit_reset(struct jit *j);
 bool jit_full(const struct jit *j);
 
+/* Figures for --stats, and what it costs. */
+void jit_print_stats(const struct jit *j, FILE *out);
+
 /* What struct block.warm is as long as the block is not native. */
 const void *jit_cold_entry(const struct jit *j);
 /* Runs from an operation; native code may use all registers, which this saves. */

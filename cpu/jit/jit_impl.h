@@ -28,8 +28,13 @@ struct jit {
     uint32_t alat_place; /* routine of ops_alat.c */
     bool host_fma;
     unsigned divisions; /* translated */
-    uint64_t resets, blocks;
+    uint64_t resets;
+    /* for --stats: all since the start */
+    uint64_t blocks, refused, guest_bytes, host_bytes, spent_ns;
 };
+
+uint64_t jit_clock_ns(void);
+void jit_count_block(struct jit *j, const struct block *b, size_t host_bytes);
 
 /* Branches done by the interpreter's handler as the last thing in the block. */
 bool jit_exit_op(unsigned op);

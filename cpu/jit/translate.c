@@ -715,7 +715,7 @@ static void install(struct jit *j, struct jit_tr *t, struct block *b, const uint
     b->copies = t->copies;
     b->uops[0].fn = (uop_fn *)(uintptr_t)(j->arena.rx + at);
     b->warm = j->arena.rx + (t->warm - j->arena.rw);
-    j->blocks++;
+    jit_count_block(j, b, (size_t)(t->x.p - start));
 }
 
 static bool begin(struct jit *j, struct cpu *c, struct block *b)
@@ -743,7 +743,7 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     return true;
 }
 
-void jit_translate(struct jit *j, struct cpu *c, struct block *b)
+static void translate(struct jit *j, struct cpu *c, struct block *b)
 {
     struct jit_tr *t = &j->tr;
     uint8_t *start, *slow[4];
@@ -770,4 +770,13 @@ void jit_translate(struct jit *j, struct cpu *c, struct block *b)
         free(t->copies);
     else
         install(j, t, b, start);
+}
+
+void jit_translate(struct jit *j, struct cpu *c, struct block *b)
+{
+    uint64_t before = jit_clock_ns(), blocks = j->blocks;
+
+    translate(j, c, b);
+    j->refused += j->blocks == blocks;
+    j->spent_ns += jit_clock_ns() - before;
 }
