@@ -1,6 +1,6 @@
-/* The host's resources and the warnings about a guest that needs more: see vmp.h. Switches other
- * than localnet do not exist as long as there is nothing to create them. */
+/* The host's resources and the warnings about a guest that needs more: see vmp.h. */
 #include "vmp.h"
+#include "vsw.h"
 
 #include "text.h"
 
@@ -170,17 +170,24 @@ static void warn_storage(struct warnings *w, struct state *s)
     }
 }
 
+/* A switch that nobody halted is booted when the guest starts. */
 static void warn_network(struct warnings *w, struct state *s)
 {
+    char why[300];
+    struct vsw_list *l = vsw_load(s, why, sizeof why);
     for (guint i = 0; i < w->guest->devices->len; i++) {
         const struct resource *r = guest_device(w->guest, i);
         if (!r->network)
             continue;
         if (used_by_guest(w, s, r))
             warn(w, " on item %s: MAC address in use for switch %s.", r->device, r->device);
-        if (strcmp(r->device, "localnet") != 0)
+        const struct vsw *sw = l != NULL ? vsw_find(l, r->device, 0) : NULL;
+        if (sw == NULL)
             warn(w, " on item %s: '%s' backing device does not exist.", r->device, r->device);
+        else if (sw->halted && !vsw_is_up(sw))
+            warn(w, " on item %s: Vswitch %s is not active.", r->device, r->device);
     }
+    vsw_list_free(l);
 }
 
 unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,

@@ -1,6 +1,7 @@
-/* hpvm start, hpvm stop: all guests with the start attribute auto, and the end of all guests. For
- * the service of the system (dist/hpvm.service), as /sbin/init.d/hpvm was. */
+/* hpvm start, hpvm stop: all switches and the guests with the start attribute auto; the end of all.
+ * For the service of the system (dist/hpvm.service), as /sbin/init.d/hpvm was. */
 #include "vmp.h"
+#include "vsw.h"
 
 #include <string.h>
 
@@ -24,9 +25,26 @@ static GPtrArray *automatic_guests(void)
     return names;
 }
 
+/* Boots all of them, or ends them without their being halted for good. */
+static void switches(bool start)
+{
+    char why[400];
+    struct state *s = state_open(true, why, sizeof why);
+    if (s == NULL) {
+        vmp_fail("%s", why);
+        return;
+    }
+    if (start)
+        vsw_wake_all(s, stderr);
+    else
+        vsw_halt_all(s, stderr);
+    state_close(s);
+}
+
 /* Every one is tried: some may lack resources. */
 static int start_all(bool force)
 {
+    switches(true);
     GPtrArray *names = automatic_guests();
     unsigned failed = 0;
     if (names == NULL)
@@ -45,7 +63,10 @@ static int start_all(bool force)
 static int stop_all(void)
 {
     char *argv[] = {"hpvmstop", "-a", "-F", NULL};
-    return vmp_find("hpvmstop")(3, argv);
+    int status = vmp_find("hpvmstop")(3, argv);
+    vmp_find("hpvm");
+    switches(false);
+    return status;
 }
 
 int vmp_service(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* hpvmstart: checks what a guest needs and starts its process. The state is not locked while that
  * process starts: the guest's own lock, taken before, passes to it. */
 #include "vmp.h"
+#include "vsw.h"
 
 #include "app_proto.h"
 
@@ -55,6 +56,7 @@ static int claim(const struct vmp_options *o, struct state *s, const struct entr
     }
     if (check(o, s, e->guest) != 0 || vmp_has(o, 's'))
         return -1;
+    vsw_wake(s, e->next != NULL ? e->next : e->guest, stderr); /* must not inherit the lock */
     int lock = state_run_lock(s, e), status = lock < 0 ? lock : state_promote(s, e);
     if (status == 0) {
         state_log(s, e->uuid, "started");

@@ -14,7 +14,7 @@ static const struct {
     {"hpvmcreate", vmp_create},   {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
     {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},      {"hpvmstart", vmp_start},
     {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
-    {"hpvmconsole", vmp_console},
+    {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},
 };
 static const char *running = "hpvm";
 
@@ -110,7 +110,7 @@ int vmp_parse(struct vmp_options *o, int argc, char **argv, const char *letters,
         status = vmp_fail("Unexpected argument '%.60s'.", argv[optind]);
     if (status == 0)
         status = check_exclusive(o, exclusive);
-    const char *number = vmp_value(o, 'p');
+    const char *number = strchr(letters, 'P') != NULL ? vmp_value(o, 'p') : NULL;
     if (status == 0 && number != NULL && text_parse_number(number, 1, 99999, &o->number) != 0)
         status = vmp_fail("Invalid virtual machine number '%.20s'.", number);
     return status != 0 ? vmp_unable() : 0;
@@ -141,12 +141,29 @@ int vmp_check_selection(const struct vmp_options *o)
     return vmp_unable();
 }
 
+bool vmp_help(int argc, char **argv, const char *text)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(text, stdout);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool vmp_confirm(const struct vmp_options *o, const char *what, const char *name)
+{
+    return vmp_confirm_kind(o, what, "virtual machine", name);
+}
+
+bool vmp_confirm_kind(const struct vmp_options *o, const char *what, const char *kind,
+                      const char *name)
 {
     char answer[16] = "";
     if (vmp_has(o, 'F') || vmp_has(o, 'Q'))
         return true;
-    printf("%s: %s the virtual machine '%s'? [n/y]: ", running, what, name);
+    printf("%s: %s the %s '%s'? [n/y]: ", running, what, kind, name);
     fflush(stdout);
     return fgets(answer, sizeof answer, stdin) != NULL && g_ascii_tolower(answer[0]) == 'y' &&
            (answer[1] == '\n' || answer[1] == '\0');

@@ -617,6 +617,22 @@ int state_set_os(struct state *s, const struct entry *e, const char *os_type)
     return status;
 }
 
+/* Files of common/ */
+
+int state_read_common(struct state *s, const char *name, GString **text)
+{
+    *text = read_file(s->common, name);
+    if (*text != NULL)
+        return 0;
+    return faccessat(s->common, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EIO : -ENOENT;
+}
+
+int state_write_common(struct state *s, const char *name, const GString *text)
+{
+    return text->len > GUEST_CONFIG_MAX ? -EFBIG
+                                        : write_file(s->common, name, text->str, text->len);
+}
+
 /* Logs */
 
 static int open_log(struct state *s, const char *uuid, int flags)

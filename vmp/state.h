@@ -6,7 +6,7 @@
  *   uuids/UUID/app/                             the guest's process's own: nvram, and the logs
  *                                               console, events, progress, log (older: .1)
  *   guests/NAME                                 link to ../uuids/UUID
- *   common/lock, next_number, command.log
+ *   common/lock, next_number, command.log, vswitches (vsw.h)
  *
  * One lock covers it all: readers share it, writers have it alone. A writer that dies leaves the
  * old or the new file, never half of one; the next writer clears its leftovers away. Starts no
@@ -64,6 +64,11 @@ int state_set_os(struct state *s, const struct entry *e, const char *os_type);
 /* The guest's directory as a descriptor, and as a path (g_free). */
 int state_directory(struct state *s, const struct entry *e);
 char *state_path(const struct state *s, const struct entry *e);
+
+/* A file of common/: 0, -ENOENT or -EIO when it is no readable file; and the new one in its place.
+ * The caller frees text. */
+int state_read_common(struct state *s, const char *name, GString **text);
+int state_write_common(struct state *s, const char *name, const GString *text);
 
 /* One line in the event log of a guest, or with NULL in the command log. */
 void state_log(struct state *s, const char *uuid, const char *line);

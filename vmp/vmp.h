@@ -21,6 +21,7 @@ int vmp_stop(int argc, char **argv);
 int vmp_status(int argc, char **argv);
 int vmp_info(int argc, char **argv);
 int vmp_console(int argc, char **argv);
+int vmp_net(int argc, char **argv);
 
 #define VMP_VERSION "Version A.03.00 (Kittson " KITTSON_VERSION ")"
 
@@ -57,6 +58,11 @@ int vmp_check_selection(const struct vmp_options *o);
 /* "hpvmstop: Stop the virtual machine 'x'? [n/y]: ", unless -F or -Q. Not with the state locked:
  * other commands do not wait for a person. */
 bool vmp_confirm(const struct vmp_options *o, const char *what, const char *name);
+/* The same for "vswitch" or another kind of thing. */
+bool vmp_confirm_kind(const struct vmp_options *o, const char *what, const char *kind,
+                      const char *name);
+/* With --help among the arguments: prints the text and is true. */
+bool vmp_help(int argc, char **argv, const char *text);
 /* Whether a guest is running now. */
 bool vmp_runs(const char *uuid);
 

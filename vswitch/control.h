@@ -26,9 +26,7 @@
 #define KITTSON_VSWITCH_CONTROL_H
 
 #include "daemon.h"
-
-#define CONTROL_LINE    1024
-#define CONTROL_VERSION "hpvmnetd 1"
+#include "switch_ask.h" /* CONTROL_LINE, CONTROL_VERSION */
 
 /* Obeys one line (without its end) and appends the answer. fd: the descriptor that came with it or
  * -1; it is taken over. */

@@ -1,7 +1,7 @@
 /* hpvmnetd: options of a switch, and its life from sockets and uplink to the sandbox and the main
  * loop. Forwarding, sockets and uplinks are in the other files. */
 #define _GNU_SOURCE
-#include "ask.h"
+#include "switch_ask.h"
 #include "broker.h"
 #include "daemon.h"
 #include "log.h"

@@ -1,11 +1,11 @@
-/* See ask.h. */
+/* See switch_ask.h. */
 #define _GNU_SOURCE
-#include "ask.h"
-#include "control.h"
+#include "switch_ask.h"
 #include "rundir.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
