@@ -223,11 +223,27 @@ static void draw(struct boot *b)
 }
 
 /* What the platform's own firmware says before the menu; logs of consoles keep it. */
+/* Each drive as it is found, and again with what was agreed on with it. */
+static void put_probes(struct boot *b)
+{
+    for (unsigned i = 0; i < b->fw->drive_count; i++) {
+        const struct firmware_drive *d = &b->fw->drives[i];
+        char who[64] = "";
+
+        if (d->identity)
+            d->identity(d->opaque, who, sizeof(who));
+        if (who[0])
+            console_printf(b, "Scsi(Pun%u,Lun0) %s\r\nScsi(Pun%u,Lun0) %s ( 80 MBytes/sec)\r\n",
+                           d->target, who, d->target, who);
+    }
+}
+
 static void put_banner(struct boot *b)
 {
     if (b->fw->restarted)
         console_puts(b, "\r\n*** VM restarting ***\r\n");
     b->fw->restarted = true;
+    put_probes(b);
     console_puts(b,
                  "\r\nEFI version 1.10 [14.62] Build flags: Running on Intel(R) Itanium Processor "
                  "EFI_DEBUG\r\n"

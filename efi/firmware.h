@@ -57,6 +57,8 @@ struct firmware_drive {
     /* Describes the medium; *id changes with it. 0, or -ENOMEDIUM. Accesses that block_dev's
      * functions make are done when they return. */
     int (*medium)(void *opaque, struct block_dev *dev, uint32_t *id);
+    /* Who it says it is, for the screen; empty when it is not there any more. */
+    void (*identity)(void *opaque, char *text, size_t size);
 };
 
 struct firmware;

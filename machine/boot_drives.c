@@ -4,6 +4,7 @@
 #include "machine_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static int drive_read(void *opaque, uint64_t lba, uint32_t count, void *buf)
 {
@@ -50,6 +51,15 @@ static int medium(void *opaque, struct block_dev *dev, uint32_t *id)
     return 0;
 }
 
+static void identity(void *opaque, char *text, size_t size)
+{
+    char full[SCSI_IDENTITY_SIZE] = "";
+
+    if (opaque != NULL)
+        scsi_target_identity(opaque, full);
+    snprintf(text, size, "%s", full);
+}
+
 void machine_give_drives(struct machine *m)
 {
     const struct machine_config *c = &m->config;
@@ -61,7 +71,8 @@ void machine_give_drives(struct machine *m)
                                                .target = d->target,
                                                .removable = d->dvd,
                                                .opaque = storage_target(s, i),
-                                               .medium = medium};
+                                               .medium = medium,
+                                               .identity = identity};
     }
     firmware_set_drives(m->firmware, m->drives, c->drive_count);
 }

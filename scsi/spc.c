@@ -33,6 +33,11 @@ static void standard_inquiry(struct scsi_target *t, struct scsi_request *r, unsi
     scsi_reply(r, d, sizeof(d), allocation);
 }
 
+void scsi_target_identity(const struct scsi_target *t, char text[SCSI_IDENTITY_SIZE])
+{
+    snprintf(text, SCSI_IDENTITY_SIZE, "%-8.8s %.16s %.4s", VENDOR, t->ops->product(t), REVISION);
+}
+
 /* Designators: T10 vendor id and a locally assigned NAA name (SPC-3 7.6.3). */
 static int vpd_identification(struct scsi_target *t, uint8_t *p)
 {

@@ -93,6 +93,9 @@ bool scsi_target_locked(const struct scsi_target *t);
 bool scsi_busy(const struct scsi_target *t);
 
 enum scsi_type scsi_target_type(const struct scsi_target *t);
+/* Vendor (8 characters), product and revision as INQUIRY has them, with blanks between. */
+#define SCSI_IDENTITY_SIZE 31
+void scsi_target_identity(const struct scsi_target *t, char text[SCSI_IDENTITY_SIZE]);
 /* The medium, or NULL. For firmware: its own reads and writes go to the store. */
 struct store *scsi_target_store(struct scsi_target *t);
 unsigned scsi_target_block_size(const struct scsi_target *t);

@@ -174,6 +174,8 @@ def nothing_to_boot(tmp):
         m.choose("Exit")
         m.see(r"Timeout-->\[1\] sec")
         check("Loading device drivers" in m.g.text and "VM restarting" not in m.g.text, m.g.text)
+        check("Scsi(Pun0,Lun0) HP       Virtual FileDisk 0.04 ( 80 MBytes/sec)" in m.g.text,
+              m.g.text)
         m.choose("Cold Reset")
         m.see(r"Loading\.: EFI Shell \[Built-in\]")  # by itself, after the count-down
         check("*** VM restarting ***" in m.g.text, m.g.text)
