@@ -480,10 +480,12 @@ int main(int argc, char **argv)
     if (opts_parse(options, OPTIONS, argc, argv, set_option, &a, why, sizeof why) != 0 ||
         check(&a, why, sizeof why) != 0) {
         log_error("%s", why);
+        vswitch_free(a.sw);
         return EXIT_USAGE;
     }
     if (a.ask == NULL)
         return run(&a);
+    vswitch_free(a.sw);
     if (ask_switch(a.name, a.ask, stdout, why, sizeof why) == 0)
         return EXIT_SUCCESS;
     log_error("%s", why);
