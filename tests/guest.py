@@ -57,6 +57,10 @@ class Guest:
         self.sock = None
         self.errors = open(os.path.join(self.dir.name, "stderr"), "w+")
         self.started = time.monotonic()
+        # Tests of guests can be run on another kind of processor than the default one.
+        cpu = os.environ.get("KITTSON_TEST_CPU")
+        if cpu and "--cpu" not in options:
+            options = ("--cpu", cpu, *options)
         self.process = subprocess.Popen(
             [PROGRAM, "run", "--console", "unix:" + self.path, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors)
