@@ -1,4 +1,5 @@
 /* The host's resources and the warnings about a guest that needs more: see vmp.h. */
+#include "devdb.h"
 #include "vmp.h"
 #include "vsw.h"
 
@@ -70,6 +71,7 @@ struct warnings {
     FILE *out;
     const struct guest *guest;
     enum vmp_check check;
+    const struct devdb *db; /* NULL: damaged, which is a warning too */
     unsigned count;
 };
 
@@ -106,10 +108,13 @@ static void warn_host(struct warnings *w, struct state *s, const struct vmp_host
         warn(w, ": Insufficient cpu resource for guest.");
 }
 
-/* Discs kept in files may serve several guests. */
-static bool shareable(const struct resource *r)
+/* As marked in the device database; else discs kept in files may serve several guests. */
+static bool shareable(const struct warnings *w, const struct resource *r)
 {
     struct stat st;
+    int marked = w->db != NULL ? devdb_shared(w->db, r->device) : -1;
+    if (marked >= 0)
+        return marked > 0;
     if (strcmp(r->type, "dvd") != 0)
         return false;
     if (strcmp(r->storage, "null") == 0)
@@ -130,8 +135,33 @@ static bool used_by_guest(const struct warnings *w, struct state *s, const struc
             const struct resource *d = guest_device(e->guest, j);
             if (d->network != r->network)
                 continue;
-            if (r->network ? memcmp(d->mac, r->mac, 6) == 0
-                           : strcmp(d->device, r->device) == 0 && !(shareable(r) && shareable(d)))
+            if (r->network
+                    ? memcmp(d->mac, r->mac, 6) == 0
+                    : strcmp(d->device, r->device) == 0 && !(shareable(w, r) && shareable(w, d)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool restricted(const struct warnings *w, const char *device)
+{
+    return w->db != NULL && devdb_restricted(w->db, device);
+}
+
+/* Another guest is on a switch that one guest at a time may use. */
+static bool switch_taken(const struct warnings *w, struct state *s, const char *name)
+{
+    if (w->db == NULL || devdb_shared(w->db, name) != 0)
+        return false;
+    for (guint i = 0; i < state_entries(s)->len; i++) {
+        const struct entry *e = state_entries(s)->pdata[i];
+        if (e->guest == NULL || strcmp(e->uuid, w->guest->uuid) == 0 ||
+            (w->check == VMP_CHECK_START && !e->running))
+            continue;
+        for (guint j = 0; j < e->guest->devices->len; j++) {
+            const struct resource *d = guest_device(e->guest, j);
+            if (d->network && strcmp(d->device, name) == 0)
                 return true;
         }
     }
@@ -163,6 +193,8 @@ static void warn_storage(struct warnings *w, struct state *s)
             continue;
         if (used_by_guest(w, s, r))
             warn(w, " on item %s: Device file '%s' in use by another guest.", r->device, r->device);
+        if (restricted(w, r->device))
+            warn(w, " on item %s: Device file '%s' is a restricted device.", r->device, r->device);
         if (used_by_server(r->device, mounts, swaps))
             warn(w, " on item %s: Device file '%s' in use by server.", r->device, r->device);
         if (stat(r->device, &st) != 0)
@@ -186,6 +218,11 @@ static void warn_network(struct warnings *w, struct state *s)
             warn(w, " on item %s: '%s' backing device does not exist.", r->device, r->device);
         else if (sw->halted && !vsw_is_up(sw))
             warn(w, " on item %s: Vswitch %s is not active.", r->device, r->device);
+        if (switch_taken(w, s, r->device))
+            warn(w, " on item %s: Vswitch %s in use by another guest.", r->device, r->device);
+        if (restricted(w, r->device) ||
+            (sw != NULL && sw->nic[0] != '\0' && restricted(w, sw->nic)))
+            warn(w, " on item %s: Vswitch %s is on a restricted device.", r->device, r->device);
     }
     vsw_list_free(l);
 }
@@ -193,12 +230,17 @@ static void warn_network(struct warnings *w, struct state *s)
 unsigned vmp_warn(FILE *out, const struct guest *g, struct state *s, const struct vmp_host *h,
                   enum vmp_check check, const char *may_prevent)
 {
-    struct warnings w = {.out = out, .guest = g, .check = check};
+    char why[300];
+    struct devdb *db = devdb_load(s, why, sizeof why);
+    struct warnings w = {.out = out, .guest = g, .check = check, .db = db};
+    if (db == NULL)
+        warn(&w, ": %s", why);
     warn_host(&w, s, h);
     warn_storage(&w, s);
     warn_network(&w, s);
     if (w.count > 0)
         fprintf(out, "These problems %s.\n", may_prevent);
+    devdb_free(db);
     return w.count;
 }
 

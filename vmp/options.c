@@ -14,7 +14,7 @@ static const struct {
     {"hpvmcreate", vmp_create},   {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
     {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},      {"hpvmstart", vmp_start},
     {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
-    {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},
+    {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},       {"hpvmdevmgmt", vmp_devmgmt},
 };
 static const char *running = "hpvm";
 

@@ -6,7 +6,7 @@
  *   uuids/UUID/app/                             the guest's process's own: nvram, and the logs
  *                                               console, events, progress, log (older: .1)
  *   guests/NAME                                 link to ../uuids/UUID
- *   common/lock, next_number, command.log, vswitches (vsw.h)
+ *   common/lock, next_number, command.log, vswitches (vsw.h), hpvm_mgmtdb (devdb.h)
  *
  * One lock covers it all: readers share it, writers have it alone. A writer that dies leaves the
  * old or the new file, never half of one; the next writer clears its leftovers away. Starts no
