@@ -1,5 +1,6 @@
 /* `kittson run`: options of a machine, and its run from start to exit status. */
 #include "cli.h"
+#include "fp.h"
 #include "hpvm_map.h"
 #include "log.h"
 #include "machine.h"
@@ -7,6 +8,7 @@
 #include "opts.h"
 #include "text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +21,9 @@ enum {
     OPT_CPUS,
     OPT_CPU,
     OPT_CPU_MODEL,
+    OPT_HOST_FEATURES,
+    OPT_PERF_MAP,
+    OPT_JIT_DUMP,
     OPT_MACHINE,
     OPT_KERNEL,
     OPT_INITRD,
@@ -57,6 +62,11 @@ static const struct opt run_options[] = {
     {OPT_CPU, "cpu", 0, "KIND",
      "how instructions are executed: interp (default), jit or lockstep (both, compared)", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
+    {OPT_HOST_FEATURES, "host-features", 0, "LIST",
+     "optional host instructions that may be used: fma (default, if there), or none", NULL},
+    {OPT_PERF_MAP, "perf-map", 0, NULL, "name translated code for perf in /tmp/perf-PID.map", NULL},
+    {OPT_JIT_DUMP, "jit-dump", 0, "ADDR",
+     "write guest and host code of blocks at a virtual address to files jit-*", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
     {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
     {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
@@ -126,6 +136,26 @@ static int set_cpu(struct run_args *a, const char *value, char *why, size_t size
     if (a->machine.jit || strcmp(value, "interp") == 0)
         return 0;
     return bad(why, size, "--cpu", value, "the choice is interp, jit or lockstep");
+}
+
+static int set_host_features(const char *value, char *why, size_t size)
+{
+    if (strcmp(value, "none") == 0)
+        fp_plain_host();
+    else if (strcmp(value, "fma") != 0)
+        return bad(why, size, "--host-features", value, "the choice is none or fma");
+    return 0;
+}
+
+static int set_jit_dump(struct run_args *a, const char *value, char *why, size_t size)
+{
+    char *end;
+    errno = 0;
+    a->machine.jit_dump_at = strtoull(value, &end, 16);
+    a->machine.jit_dump = true;
+    if (errno != 0 || *end != '\0' || !isxdigit((unsigned char)value[0]))
+        return bad(why, size, "--jit-dump", value, "give a virtual address in hexadecimal");
+    return 0;
 }
 
 static int set_model(struct run_args *a, const char *value, char *why, size_t size)
@@ -283,6 +313,9 @@ static int set_flag(struct run_args *a, int id)
     case OPT_NO_REBOOT:
         a->machine.no_reboot = true;
         break;
+    case OPT_PERF_MAP:
+        a->machine.jit_perf_map = true;
+        break;
     case OPT_STATS:
         a->stats = true;
         break;
@@ -306,6 +339,10 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         return set_cpus(a, v, why, size);
     case OPT_CPU:
         return set_cpu(a, v, why, size);
+    case OPT_HOST_FEATURES:
+        return set_host_features(v, why, size);
+    case OPT_JIT_DUMP:
+        return set_jit_dump(a, v, why, size);
     case OPT_CPU_MODEL:
         return set_model(a, v, why, size);
     case OPT_MACHINE:

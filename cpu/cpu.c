@@ -71,6 +71,16 @@ bool cpu_enable_jit(struct cpu *c)
     return c->jit != NULL;
 }
 
+int cpu_jit_perf_map(struct cpu *c)
+{
+    return c->jit ? jit_perf_map(c->jit) : 0;
+}
+
+int cpu_jit_dump(struct cpu *c, uint64_t addr)
+{
+    return c->jit ? jit_dump_at(c->jit, addr) : 0;
+}
+
 bool cpu_enable_lockstep(struct cpu *c)
 {
     c->lock = lockstep_new(c);

@@ -200,6 +200,18 @@ struct alat_entry {
     bool valid;
 };
 
+/* Why control left the quick ways between blocks; counted where that is slow anyway. */
+enum cpu_left {
+    LEFT_BUDGET,  /* the turn is over, or somebody asked for the processor */
+    LEFT_LINK,    /* a branch not taken before, or since translations changed */
+    LEFT_LOOKUP,  /* an indirect branch to an address not seen lately */
+    LEFT_CHECKED, /* the frame or disabled FP registers need a check per operation */
+    LEFT_STATE,   /* an operation changed state that blocks depend on (rfi, epc, NaT or rotation) */
+    LEFT_OTHER,   /* an operation the run loop must see (system registers, serialisation) */
+    LEFT_INTERRUPTION,
+    LEFT_REASONS
+};
+
 /* What the machine provides to a CPU. Set by cpu_set_hooks; opaque is passed back. */
 struct cpu_hooks {
     void *opaque;
@@ -316,6 +328,7 @@ struct cpu {
     uint64_t pmu_icount; /* counters are up to date to this moment */
     uint64_t pmu_clock;
     struct dahs *dahs; /* cpu/dahr.c */
+    uint64_t left[LEFT_REASONS];
 };
 
 /* Creates a reset CPU: cpl 0, physical mode, ip 0, empty frame. NULL when out of memory. */
@@ -327,6 +340,9 @@ void cpu_set_firmware_range(struct cpu *c, uint64_t lo, uint64_t hi);
 
 /* Translates hot code from now on. false: the host refuses executable memory. */
 bool cpu_enable_jit(struct cpu *c);
+/* For work on the translator, see jit.h; nothing without one. 0 or a negative errno. */
+int cpu_jit_perf_map(struct cpu *c);
+int cpu_jit_dump(struct cpu *c, uint64_t addr);
 /* Compares translated code with the interpreter from now on; behind cpu_enable_jit. Memory must be
  * written by this processor only while it runs. false: out of memory. */
 bool cpu_enable_lockstep(struct cpu *c);

@@ -121,6 +121,11 @@ struct fpfast {
 typedef struct fpfast fp_fast_fn(const struct fpreg *f3, const struct fpreg *f4,
                                  const struct fpreg *f2, uint64_t fpsr, unsigned how);
 extern fp_fast_fn *fp_fma_fast[3];
+/* Whether the host's fused multiply-add is used: it exists and nobody has forbidden it. */
+bool fp_host_fma(void);
+/* Does without the host's optional instructions from here on, for all processors: for tests. Before
+ * the first translator is made. */
+void fp_plain_host(void);
 
 /* Compares and selections. fp_pcmp: FP_CMP_NOT inverts the relation. */
 enum fp_rel { FP_EQ, FP_LT, FP_LE, FP_UNORD, FP_CMP_NOT };

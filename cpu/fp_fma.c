@@ -384,3 +384,14 @@ __attribute__((constructor)) static void choose_host(void)
     }
 }
 #endif
+
+bool fp_host_fma(void)
+{
+    return fp_fma_fast[FP_PC_D] != exact_d;
+}
+
+void fp_plain_host(void)
+{
+    fp_fma_fast[FP_PC_S] = exact_s;
+    fp_fma_fast[FP_PC_D] = exact_d;
+}

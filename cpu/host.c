@@ -75,6 +75,19 @@ static unsigned entries_in_use(const struct softtlb *t)
     return n;
 }
 
+static void print_left(const struct cpu *c, FILE *out)
+{
+    static const char *const names[LEFT_REASONS] = {
+        "end of turn",  "new link",      "indirect branch not seen lately",
+        "frame check",  "state changed", "others",
+        "interruptions"};
+
+    fprintf(out, "  left the quick path:");
+    for (unsigned k = 0; k < LEFT_REASONS; k++)
+        fprintf(out, "%s %s %" PRIu64, k ? "," : "", names[k], c->left[k]);
+    fprintf(out, "\n");
+}
+
 void cpu_print_stats(const struct cpu *c, FILE *out)
 {
     const struct softtlb *t = c->stlb;
@@ -83,6 +96,7 @@ void cpu_print_stats(const struct cpu *c, FILE *out)
             "  soft TLB: %" PRIu64 " pages entered, %" PRIu64 " pages removed, %" PRIu64
             " times emptied, %u of %u entries in use\n",
             t->fills, t->page_flushes, t->flushes, entries_in_use(t), STLB_CONTEXTS * STLB_ENTRIES);
+    print_left(c, out);
     if (c->jit)
         jit_print_stats(c->jit, out);
     if (c->lock)

@@ -117,6 +117,7 @@ void uop_note_previous(struct cpu *c, const struct uop *u)
 
 const struct uop *uop_exit_before(struct cpu *c, const struct uop *u)
 {
+    c->left[LEFT_OTHER]++;
     uop_note_previous(c, u);
     set_point(c, uop_ip(c, u), uop_slot(u));
     c->budget += u->rest + 1;
@@ -128,6 +129,7 @@ const struct uop *uop_exit_after(struct cpu *c, const struct uop *u)
     uint64_t ip;
     unsigned slot;
 
+    c->left[LEFT_OTHER]++;
     next_point(c, u, &ip, &slot);
     c->iipa = uop_ip(c, u);
     set_point(c, ip, slot);
@@ -137,6 +139,7 @@ const struct uop *uop_exit_after(struct cpu *c, const struct uop *u)
 
 const struct uop *uop_leave_to(struct cpu *c, const struct uop *u, uint64_t ip)
 {
+    c->left[LEFT_STATE]++;
     c->iipa = uop_ip(c, u);
     c->budget += u->rest;
     set_point(c, ip, 0);
@@ -224,6 +227,7 @@ static const struct uop *goto_slow(struct cpu *c, uint64_t ip)
 {
     struct block *b;
 
+    c->left[LEFT_LOOKUP]++;
     set_point(c, ip, 0);
     if (c->step || c->exit_request) {
         c->branch_taken = true;
@@ -250,6 +254,7 @@ static const struct uop *link_slow(struct cpu *c, const struct uop *u, struct uo
     bool local = (ip ^ uop_ip(c, u)) < MEM_PAGE_SIZE;
     struct block *b;
 
+    c->left[LEFT_LINK]++;
     set_point(c, ip, 0);
     if (c->step || c->exit_request) {
         c->branch_taken = true;
@@ -284,6 +289,7 @@ static const struct uop *enter_checked(struct cpu *c, const struct block *b)
 {
     struct block *checked = block_get(c, b->pa, b->variant | BLK_CHECKED);
 
+    c->left[LEFT_CHECKED]++;
     if (!checked)
         return NULL;
     return uop_run(c, checked->uops);
@@ -303,6 +309,7 @@ static const struct uop *op_entry(struct cpu *c, const struct uop *u)
     const struct block *b = block_of_entry(u);
 
     if (unlikely(c->budget < c->reserve)) {
+        c->left[LEFT_BUDGET]++;
         set_point(c, c->page_va + (b->pa & 0xff0), b->pa & 3);
         c->branch_taken = true;
         return NULL;

@@ -72,6 +72,7 @@ void interrupt_deliver(struct cpu *c, unsigned vector, uint64_t isr)
 {
     uint64_t psr;
 
+    c->left[LEFT_INTERRUPTION]++;
     c->last_vector = (int)vector;
     if (c->ndirty < 0)
         isr |= ISR_IR; /* the frame is incomplete (6.6) */

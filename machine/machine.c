@@ -131,6 +131,10 @@ static int add_cpus(struct machine *m)
         m->cpu[i]->itc_hz = HPVM_ITC_HZ;
         if (m->config.jit && !cpu_enable_jit(m->cpu[i]))
             log_warn("the host refuses executable memory: running without the translator");
+        if (m->config.jit_perf_map && cpu_jit_perf_map(m->cpu[i]) != 0)
+            log_warn("--perf-map: no file in /tmp can be written");
+        if (m->config.jit_dump && cpu_jit_dump(m->cpu[i], m->config.jit_dump_at) != 0)
+            return -ENOMEM;
         if (m->config.lockstep && (!m->cpu[i]->jit || !cpu_enable_lockstep(m->cpu[i])))
             return -ENOMEM;
     }

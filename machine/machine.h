@@ -72,8 +72,11 @@ struct machine_config {
     const struct machine_nic *nics; /* the caller's */
     unsigned nic_count;
     struct machine_watch watch;
-    bool jit;           /* translate hot code */
-    bool lockstep;      /* and compare it with the interpreter; needs jit */
+    bool jit;          /* translate hot code */
+    bool lockstep;     /* and compare it with the interpreter; needs jit */
+    bool jit_perf_map; /* cpu.h: for work on the translator */
+    bool jit_dump;
+    uint64_t jit_dump_at;
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
 };

@@ -8,7 +8,7 @@
  * end in the same state: the block interpreter is its own oracle. Knows nothing of what
  * instructions should do; the golden vectors are for that.
  *
- *   random_programs [-v] [COUNT [FIRST_SEED]]
+ *   random_programs [-v|-p] [COUNT [FIRST_SEED]]     -p: without the host's optional instructions
  */
 #include "interp.h"
 #include "jit.h"
@@ -1042,6 +1042,11 @@ int main(int argc, char **argv)
     unsigned failed;
 
     argc -= verbose;
+    if (argc > 1 && strcmp(argv[1], "-p") == 0) {
+        fp_plain_host();
+        argc--;
+        argv++;
+    }
     argv += verbose;
     if (argc > 1)
         count = strtoull(argv[1], NULL, 0);

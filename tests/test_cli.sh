@@ -64,6 +64,9 @@ refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
 refused 'interp, jit or lockstep' run --cpu both
+refused 'none or fma' run --host-features sse9
+refused 'virtual address' run --jit-dump 12g
+refused 'virtual address' run --jit-dump ''
 refused 'give unix:PATH' run --monitor /tmp/x
 refused 'give unix:PATH' run --monitor unix:
 refused 'No such file' run --monitor unix:"$tmp"/none/x

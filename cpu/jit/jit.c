@@ -48,8 +48,7 @@ struct jit *jit_new(void)
         free(j);
         return NULL;
     }
-    __builtin_cpu_init();
-    j->host_fma = __builtin_cpu_supports("fma");
+    j->host_fma = fp_host_fma();
     jit_reset(j);
     return j;
 }
@@ -59,6 +58,7 @@ void jit_free(struct jit *j)
     if (!j)
         return;
     arena_close(&j->arena);
+    jit_watch_free(j);
     free(j);
 }
 

@@ -19,6 +19,12 @@ void jit_free(struct jit *j);
 void jit_reset(struct jit *j);
 bool jit_full(const struct jit *j);
 
+/* Appends the names of blocks to /tmp/perf-PID.map, for perf. 0 or a negative errno. */
+int jit_perf_map(struct jit *j);
+/* Writes guest and host code of blocks that hold this virtual address to files of the working
+ * directory when they are translated: jit-ADDRESS.guest and .bin. 0 or a negative errno. */
+int jit_dump_at(struct jit *j, uint64_t addr);
+
 /* Figures for --stats, and what it costs. */
 void jit_print_stats(const struct jit *j, FILE *out);
 

@@ -31,9 +31,14 @@ struct jit {
     uint64_t resets;
     /* for --stats: all since the start */
     uint64_t blocks, refused, guest_bytes, host_bytes, spent_ns;
+    struct jit_watch *watch; /* jit_dump.c; NULL: nobody looks */
 };
 
-uint64_t jit_clock_ns(void);
+uint64_t jit_clock_ns(void); /* CPU time of this thread */
+void jit_watch_free(struct jit *j);
+/* A block has become native: size bytes at start, which is in the writable mapping. */
+void jit_watch_block(struct jit *j, const struct cpu *c, const struct block *b,
+                     const uint8_t *start, size_t size);
 void jit_count_block(struct jit *j, const struct block *b, size_t host_bytes);
 
 /* Branches done by the interpreter's handler as the last thing in the block. */

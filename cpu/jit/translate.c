@@ -716,6 +716,7 @@ static void install(struct jit *j, struct jit_tr *t, struct block *b, const uint
     b->uops[0].fn = (uop_fn *)(uintptr_t)(j->arena.rx + at);
     b->warm = j->arena.rx + (t->warm - j->arena.rw);
     jit_count_block(j, b, (size_t)(t->x.p - start));
+    jit_watch_block(j, t->c, b, start, (size_t)(t->x.p - start));
 }
 
 static bool begin(struct jit *j, struct cpu *c, struct block *b)
