@@ -178,6 +178,47 @@ struct harness *harness_new(enum cpu_model model)
     return h;
 }
 
+/* What harness_suites is at. */
+static bool translated;
+
+struct harness *harness_start(int mode)
+{
+    struct harness *h = harness_new(CPU_MONTECITO);
+
+    if (translated && cpu_enable_jit(h->c))
+        h->c->jit_hot = 1;
+    h->stepwise = mode == 1;
+    return h;
+}
+
+uint64_t harness_word(struct harness *h, uint64_t pa)
+{
+    uint64_t v = 0;
+
+    ck_assert(mem_read(h->m, pa, 8, &v));
+    return v;
+}
+
+static int run_suite(Suite *s)
+{
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed;
+}
+
+int harness_suites(Suite *(*make)(void))
+{
+    int failed = run_suite(make());
+
+    translated = true;
+    failed += run_suite(make());
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 void harness_free(struct harness *h)
 {
     if (!h)

@@ -9,6 +9,7 @@
 #ifndef KITTSON_TESTS_CPU_HARNESS_H
 #define KITTSON_TESTS_CPU_HARNESS_H
 
+#include <check.h>
 #include "../cpu/cpu.h"
 
 #define HARNESS_RAM  0x1000000ull
@@ -31,6 +32,15 @@ struct harness {
 /* cpl 0, physical mode, PSR = ic | bn, bsp HARNESS_BSP, an empty frame, ip HARNESS_CODE. */
 struct harness *harness_new(enum cpu_model model);
 void harness_free(struct harness *h);
+
+/* A Montecito for one run of a test: mode 1 is stepwise, others whole blocks. Translated when
+ * harness_suites has come to that. */
+struct harness *harness_start(int mode);
+/* The 8 bytes at a physical address. */
+uint64_t harness_word(struct harness *h, uint64_t pa);
+/* Runs a suite twice: interpreted, and with every block translated when first entered. The exit
+ * status. */
+int harness_suites(Suite *(*make)(void));
 
 /* Assembles text to addr and puts a break.b bundle behind it. Returns the address behind the text.
  * Bundles may be given explicitly ({ .mii ... }) or left to the assembler; dependencies are not

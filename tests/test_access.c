@@ -14,34 +14,6 @@
 #define UC(addr) (1ull << 63 | (addr))
 #define MODES    2
 
-/* The suite runs twice: interpreted, and with every block translated when first entered. */
-static bool translated;
-
-static struct harness *new_cpu(void)
-{
-    struct harness *h = harness_new(CPU_MONTECITO);
-
-    if (translated && cpu_enable_jit(h->c))
-        h->c->jit_hot = 1;
-    return h;
-}
-
-static struct harness *start(int mode)
-{
-    struct harness *h = new_cpu();
-
-    h->stepwise = mode == 1;
-    return h;
-}
-
-static uint64_t word(struct harness *h, uint64_t pa)
-{
-    uint64_t v = 0;
-
-    ck_assert(mem_read(h->m, pa, 8, &v));
-    return v;
-}
-
 static void poke(struct harness *h, uint64_t pa, uint64_t v)
 {
     ck_assert(mem_write(h->m, pa, 8, v));
@@ -74,7 +46,7 @@ static void put_pattern(struct harness *h)
 /* 1:3.2.3, 1:4.4.6: PSR.be turns the bytes of each value round. Loads. */
 START_TEST(big_endian_loads)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
     struct fpreg f;
 
@@ -148,7 +120,7 @@ START_TEST(big_endian_stores)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = start(_i);
+        struct harness *h = harness_start(_i);
         uint8_t m[2][16];
 
         h->c->csd = 0xa1b2c3d4e5f60718ull;
@@ -213,7 +185,7 @@ START_TEST(alignment)
     for (unsigned k = 0; k < WIDTHS; k++)
         for (unsigned ac = 0; ac < 2; ac++)
             for (unsigned off = 0; off <= 16; off++) {
-                struct harness *h = start(_i);
+                struct harness *h = harness_start(_i);
                 bool wrong = off % widths[k].size != 0, faults = wrong && (ac || widths[k].always);
 
                 harness_psr(h, ac ? PSR_AC : 0, 0);
@@ -225,7 +197,7 @@ START_TEST(alignment)
                 if (faults) {
                     ck_assert_uint_eq(isr_without_ei(h), widths[k].isr);
                     ck_assert_uint_eq(h->c->cr[CR_IFA], HARNESS_DATA + off);
-                    ck_assert_uint_eq(word(h, HARNESS_DATA + 8), 0);
+                    ck_assert_uint_eq(harness_word(h, HARNESS_DATA + 8), 0);
                 }
                 harness_free(h);
             }
@@ -234,7 +206,7 @@ END_TEST
 
 static struct harness *start_virtual(int mode)
 {
-    struct harness *h = start(mode);
+    struct harness *h = harness_start(mode);
 
     harness_virtual(h, 3, 3);
     h->c->tr.rr[1] = RID << 8 | 12 << 2;
@@ -265,7 +237,7 @@ START_TEST(page_crossing)
         ck_assert_msg(harness_exec(h, widths[k].text) == VEC_ALT_DTLB, "%s", widths[k].text);
         ck_assert_uint_eq(h->c->cr[CR_IFA], DATA_VA + 4096);
         ck_assert_uint_eq(isr_without_ei(h), widths[k].isr);
-        ck_assert_uint_eq(word(h, HARNESS_DATA + 4088), 0);
+        ck_assert_uint_eq(harness_word(h, HARNESS_DATA + 4088), 0);
         ck_assert_uint_eq(cpu_gr(h->c, 8), 55);
         ck_assert_uint_eq(cpu_gr(h->c, 14), DATA_VA + 4096 - 2);
         ck_assert_uint_eq(cpu_fr(h->c, 6).sig, 77);
@@ -276,8 +248,9 @@ START_TEST(page_crossing)
         poke(h, OTHER, widths[k].isr == ISR_R ? 0x665544332211ull : 0);
         ck_assert_int_eq(harness_exec(h, widths[k].text), HARNESS_END);
         if (strncmp(widths[k].text, "st4", 3) == 0 || strncmp(widths[k].text, "st8", 3) == 0) {
-            ck_assert_uint_eq(word(h, HARNESS_DATA + 4088), 0x2211000000000000ull);
-            ck_assert_uint_eq(word(h, OTHER), widths[k].size == 4 ? 0x4433 : 0x887766554433ull);
+            ck_assert_uint_eq(harness_word(h, HARNESS_DATA + 4088), 0x2211000000000000ull);
+            ck_assert_uint_eq(harness_word(h, OTHER),
+                              widths[k].size == 4 ? 0x4433 : 0x887766554433ull);
         } else if (strncmp(widths[k].text, "ld8", 3) == 0) {
             ck_assert_uint_eq(cpu_gr(h->c, 8), 0x6655443322112211ull);
         }
@@ -300,7 +273,7 @@ START_TEST(pair_targets)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = start(_i);
+        struct harness *h = harness_start(_i);
         /* M11: opcode 6, m 0, x 1, x6 0x03 (ldfpd), f2 in 19:13 */
         uint64_t slot = 6ull << 37 | 3ull << 30 | 1ull << 27 | 14ull << 20 |
                         (uint64_t)t[k].f2 << 13 | (uint64_t)t[k].f1 << 6;
@@ -325,7 +298,7 @@ END_TEST
 /* 2:4.3.2, 2:4.1.10: unimplemented physical address bits. Nothing at an address: reads as ones. */
 START_TEST(odd_addresses)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
 
     cpu_set_gr(h->c, 14, 1ull << 50);
     ck_assert_int_eq(harness_exec(h, "ld8 r8=[r14]"), VEC_GENEX);
@@ -381,7 +354,7 @@ START_TEST(devices)
         {"ld4 r8=[r14]", "st4 [r14]=r9", 4},
         {"ld8 r8=[r14]", "st8 [r14]=r9", 8},
     };
-    struct harness *h = start(_i & 1);
+    struct harness *h = harness_start(_i & 1);
     bool be = _i & 2;
 
     ck_assert_int_eq(mem_add_device(h->m, DEVICE, 4096, NULL, device_read, device_write), 0);
@@ -582,7 +555,7 @@ START_TEST(region_registers)
     ck_assert_uint_eq(cpu_gr(c, 8), 111);
     ck_assert_uint_eq(cpu_gr(c, 9), 222);
     ck_assert_uint_eq(cpu_gr(c, 10), 111);
-    ck_assert_uint_eq(word(h, OTHER), 1000);
+    ck_assert_uint_eq(harness_word(h, OTHER), 1000);
     ck_assert_uint_eq(c->cr[CR_ITIR], 7 << 8 | 12 << 2);
     harness_free(h);
 }
@@ -703,12 +676,10 @@ START_TEST(eviction)
 }
 END_TEST
 
-static int run_suite(void)
+static Suite *suite(void)
 {
     Suite *s = suite_create("access");
     TCase *t = tcase_create("access");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, big_endian_loads, 0, MODES);
@@ -727,18 +698,10 @@ static int run_suite(void)
     tcase_add_loop_test(t, insertions, 0, MODES);
     tcase_add_test(t, eviction);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed;
+    return s;
 }
 
 int main(void)
 {
-    int failed = run_suite();
-
-    translated = true;
-    failed += run_suite();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return harness_suites(suite);
 }

@@ -12,26 +12,6 @@
 #define DRIVE HARNESS_CODE             /* the code that calls it */
 #define ALIAS 0x4000000000000000ull    /* region 2: all RAM once more */
 
-/* The suite runs twice: interpreted, and with every block translated when first entered. */
-static bool translated;
-
-static struct harness *new_cpu(void)
-{
-    struct harness *h = harness_new(CPU_MONTECITO);
-
-    if (translated && cpu_enable_jit(h->c))
-        h->c->jit_hot = 1;
-    return h;
-}
-
-static struct harness *start(int mode)
-{
-    struct harness *h = new_cpu();
-
-    h->stepwise = mode == 1;
-    return h;
-}
-
 static void get_bundle(struct harness *h, uint64_t addr, uint64_t w[2])
 {
     ck_assert_int_eq(mem_dma_read(h->m, addr, w, 16), 0);
@@ -83,7 +63,7 @@ START_TEST(own_stores)
         for (unsigned where = 0; where < 3; where++) {
             /* another page; the same page; behind the driver, in what its last block may hold */
             static const uint64_t at[] = {FUNC, DRIVE + 0x800, DRIVE + 0x3c0};
-            struct harness *h = start(_i);
+            struct harness *h = harness_start(_i);
 
             prepare(h, at[where]);
             ck_assert_int_eq(harness_exec(h, writers[k]), HARNESS_END);
@@ -97,7 +77,7 @@ END_TEST
 /* The bundle changed is in the block that changes it, further on. */
 START_TEST(same_block)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     uint64_t end = harness_asm(h, HARNESS_DATA, "mov r8=2 ;;"), w[2];
 
     (void)end;
@@ -123,7 +103,7 @@ END_TEST
 /* DMA, and stores across two pages of which the second has the code. */
 START_TEST(other_writers)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     uint64_t w[2];
 
     prepare(h, FUNC);
@@ -154,7 +134,7 @@ END_TEST
 /* The store goes through another virtual address than the code; both were in use before. */
 START_TEST(alias_store)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
 
     prepare(h, FUNC);
     harness_virtual(h, 3, 3);
@@ -190,7 +170,7 @@ START_TEST(every_bundle_watched)
     unsigned slot = (unsigned)_i % 3, out = (unsigned)_i / 3;
 
     for (unsigned n = 2; n < 12; n++) {
-        struct harness *h = start(0);
+        struct harness *h = harness_start(0);
         uint64_t a = DRIVE + 48, change = a + (n - 1) * 16ull, w[2];
 
         harness_asm(h, a, first[slot]);
@@ -221,7 +201,7 @@ END_TEST
 /* A counter in the code's own page: slow, but right. */
 START_TEST(data_beside_code)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
 
     cpu_set_gr(h->c, 14, DRIVE + 0x800);
     ck_assert_int_eq(harness_exec(h, "mov ar.lc=99 ;;\n 1: ld8 r8=[r14] ;;\n add r8=1,r8 ;;\n"
@@ -236,7 +216,7 @@ END_TEST
 
 static struct harness *start_virtual(int mode)
 {
-    struct harness *h = start(mode);
+    struct harness *h = harness_start(mode);
 
     harness_virtual(h, 3, 3);
     h->c->tr.rr[2] = 5 << 8 | 12 << 2;
@@ -390,7 +370,7 @@ END_TEST
 START_TEST(entry_slots)
 {
     static const char rfi_text[] = "rfi ;;";
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
 
     harness_asm(h, FUNC, "{ .mii\n add r8=1,r8\n add r8=2,r8\n add r8=4,r8 ;; }\n add r8=8,r8");
@@ -431,7 +411,7 @@ START_TEST(long_instructions)
 
     for (unsigned k = 0; k < sizeof text / sizeof *text; k++)
         for (unsigned slot = 0; slot < 4; slot++) {
-            struct harness *h = start(_i);
+            struct harness *h = harness_start(_i);
             uint64_t want = slot == 0 ? 17 : k == 4 && slot >= 2 ? 48 : 16;
 
             harness_asm(h, FUNC, text[k]);
@@ -446,7 +426,7 @@ END_TEST
 /* 3:break: where break.x reports itself, and where it goes on after the handler skipped it. */
 START_TEST(break_x)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
 
     ck_assert_int_eq(harness_exec(h, "{ .mlx\n nop.m 0\n break.x 0x123456789abcdef ;; }"),
                      VEC_BREAK);
@@ -464,7 +444,7 @@ START_TEST(reserved_templates)
 
     for (unsigned k = 0; k < sizeof reserved; k++)
         for (unsigned slot = 0; slot < 3; slot++) {
-            struct harness *h = start(_i);
+            struct harness *h = harness_start(_i);
 
             harness_bundle(h, FUNC, reserved[k], 1ull << 27, 1ull << 27, 1ull << 27);
             harness_goto(h, FUNC, slot);
@@ -486,7 +466,7 @@ START_TEST(hostile_targets)
 
     for (unsigned k = 0; k < sizeof targets / sizeof *targets; k++)
         for (unsigned how = 0; how < 16; how++) {
-            struct harness *h = start(_i);
+            struct harness *h = harness_start(_i);
 
             harness_bundle(h, HARNESS_RAM - 16, 1, 1ull << 27, 1ull << 27, 1ull << 27);
             if (how & 1)
@@ -513,7 +493,7 @@ START_TEST(code_footprint)
 #else
     const uint64_t base = 0x400000, end = 0x500000;
 #endif
-    struct harness *h = start(0);
+    struct harness *h = harness_start(0);
     uint64_t w[2], *code;
     size_t n = (end - base) / 16;
 
@@ -538,12 +518,10 @@ START_TEST(code_footprint)
 }
 END_TEST
 
-static int run_suite(void)
+static Suite *suite(void)
 {
     Suite *s = suite_create("blocks");
     TCase *t = tcase_create("blocks");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, own_stores, 0, MODES);
@@ -564,18 +542,10 @@ static int run_suite(void)
     tcase_add_loop_test(t, hostile_targets, 0, MODES);
     tcase_add_test(t, code_footprint);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed;
+    return s;
 }
 
 int main(void)
 {
-    int failed = run_suite();
-
-    translated = true;
-    failed += run_suite();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return harness_suites(suite);
 }

@@ -17,34 +17,6 @@
 #define CFM(f, l) ((uint64_t)(f) | (uint64_t)(l) << 7)
 #define MODES     2 /* runs of each test: blocks, single steps */
 
-/* The suite runs twice: interpreted, and with every block translated when first entered. */
-static bool translated;
-
-static struct harness *new_cpu(void)
-{
-    struct harness *h = harness_new(CPU_MONTECITO);
-
-    if (translated && cpu_enable_jit(h->c))
-        h->c->jit_hot = 1;
-    return h;
-}
-
-static struct harness *start(int mode)
-{
-    struct harness *h = new_cpu();
-
-    h->stepwise = mode == 1;
-    return h;
-}
-
-static uint64_t word(struct harness *h, uint64_t pa)
-{
-    uint64_t v = 0;
-
-    ck_assert(mem_read(h->m, pa, 8, &v));
-    return v;
-}
-
 /* What must hold whatever software did: the registers fit the physical ones. */
 static void check_sane(const struct cpu *c)
 {
@@ -108,7 +80,7 @@ static const struct {
 START_TEST(deep_recursion)
 {
     unsigned which = (unsigned)_i % 4;
-    struct harness *h = start(which == 3 ? _i / 4 : 0);
+    struct harness *h = harness_start(which == 3 ? _i / 4 : 0);
 
     cpu_set_gr(h->c, 14, recursions[which].depth);
     harness_asm(h, HARNESS_CODE, recursions[which].text);
@@ -147,7 +119,7 @@ START_TEST(alloc_operands)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = start(_i);
+        struct harness *h = harness_start(_i);
 
         cpu_set_cfm(h->c, CFM(8, 0) | 1 << 14 | (uint64_t)t[k].rrb << 32);
         cpu_update_mode(h->c);
@@ -183,7 +155,7 @@ START_TEST(bad_pfs)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = start(_i);
+        struct harness *h = harness_start(_i);
         uint64_t bsp;
 
         cpu_set_cfm(h->c, CFM(t[k].dirty, t[k].dirty));
@@ -226,16 +198,16 @@ static uint64_t check_image(struct harness *h, uint64_t addr, unsigned n, uint64
         uint64_t bit;
 
         if ((addr & 0x1f8) == 0x1f8) {
-            ck_assert_uint_eq(word(h, addr), rnat);
+            ck_assert_uint_eq(harness_word(h, addr), rnat);
             rnat = 0;
             addr += 8;
         }
-        ck_assert_uint_eq(word(h, addr), 0x1111000000000000ull + k);
+        ck_assert_uint_eq(harness_word(h, addr), 0x1111000000000000ull + k);
         bit = 1ull << (addr >> 3 & 63);
         rnat = (rnat & ~bit) | (pattern_nat(k) ? bit : 0);
     }
     if ((addr & 0x1f8) == 0x1f8) {
-        ck_assert_uint_eq(word(h, addr), rnat);
+        ck_assert_uint_eq(harness_word(h, addr), rnat);
         rnat = 0;
     }
     return rnat;
@@ -247,7 +219,7 @@ START_TEST(nat_collections)
 {
     static const unsigned sizes[] = {1, 2, 61, 62, 63, 64, 65, 95, 96};
     unsigned a = (unsigned)_i % 64;
-    struct harness *h = start(_i / 64);
+    struct harness *h = harness_start(_i / 64);
     struct cpu *c = h->c;
     uint64_t before = 0x5aa5c33c12345678ull & ((1ull << a) - 1), base = HARNESS_BSP + a * 8;
 
@@ -294,7 +266,7 @@ END_TEST
 START_TEST(loadrs_tear_points)
 {
     for (unsigned words = 0; words < 98; words++) {
-        struct harness *h = start(_i & 1);
+        struct harness *h = harness_start(_i & 1);
         struct cpu *c = h->c;
         uint64_t base = HARNESS_BSP + 40 * 8, bsp, want;
         int64_t n;
@@ -315,10 +287,11 @@ START_TEST(loadrs_tear_points)
             ck_assert_int_eq(c->stk_nat[c->bof - k], pattern_nat((unsigned)(96 - k)));
         }
         if (_i & 2) { /* stores leave memory as it was: the collections too */
-            uint64_t at = base + 8 * (63 - 40), collected = word(h, at);
+            uint64_t at = base + 8 * (63 - 40), collected = harness_word(h, at);
 
             ck_assert_int_eq(harness_exec(h, "flushrs"), HARNESS_END);
-            ck_assert_uint_eq(word(h, at) >> (want > base && want < at ? want >> 3 & 63 : 0),
+            ck_assert_uint_eq(harness_word(h, at) >>
+                                  (want > base && want < at ? want >> 3 & 63 : 0),
                               collected >> (want > base && want < at ? want >> 3 & 63 : 0));
         }
         harness_free(h);
@@ -344,7 +317,7 @@ START_TEST(loadrs_illegal)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = start(_i);
+        struct harness *h = harness_start(_i);
 
         cpu_set_cfm(h->c, t[k].sof);
         cpu_set_gr(h->c, 14, t[k].rsc);
@@ -359,7 +332,7 @@ END_TEST
  * low address bits are ignored; dirty registers move with BSPSTORE (2:6.5.3). */
 START_TEST(application_registers)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
 
     ck_assert_int_eq(harness_exec(h, "mov ar.rsc=3 ;;\n mov r8=ar.bspstore"), VEC_GENEX);
@@ -390,7 +363,7 @@ END_TEST
 /* 2:6.5.1: byte order of the backing store. */
 START_TEST(big_endian)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
 
     fill_frame(c, 70);
@@ -398,7 +371,7 @@ START_TEST(big_endian)
     cpu_set_gr(c, 16, CFM(70, 70));
     ck_assert_int_eq(harness_exec(h, "mov ar.rsc=r14 ;;\n cover ;;\n flushrs"), HARNESS_END);
     for (unsigned k = 0; k < 63; k++)
-        ck_assert_uint_eq(__builtin_bswap64(word(h, HARNESS_BSP + 8 * k)),
+        ck_assert_uint_eq(__builtin_bswap64(harness_word(h, HARNESS_BSP + 8 * k)),
                           0x1111000000000000ull + k);
     memset(c->stk, 0, sizeof c->stk);
     return_to(h);
@@ -414,7 +387,7 @@ END_TEST
 /* A harness whose backing store is virtual, no page of it mapped, with `dirty` registers. */
 static struct harness *start_virtual(int mode, unsigned dirty, uint64_t bs)
 {
-    struct harness *h = start(mode);
+    struct harness *h = harness_start(mode);
 
     harness_virtual(h, 3, 3);
     h->c->tr.rr[1] = BS_RID << 8 | 12 << 2;
@@ -664,7 +637,7 @@ END_TEST
 /* 3:rfi, 3:cover: every sof and sol come back. */
 START_TEST(cover_and_rfi)
 {
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
 
     for (unsigned sof = 0; sof <= 96; sof += sof < 90 ? 7 : 1)
@@ -745,7 +718,7 @@ static void loop_result(struct harness *h, uint64_t *v)
  * covers, rotates and allocates for itself. An interruption after every number of slots. */
 START_TEST(interrupted_loop)
 {
-    struct harness *plain = start(0), *h = start(0);
+    struct harness *plain = harness_start(0), *h = harness_start(0);
     uint64_t a[35], b[35];
 
     ck_assert_int_eq(harness_exec(plain, LOOP_TEXT), HARNESS_END);
@@ -802,7 +775,7 @@ START_TEST(hostile)
                                "6: br.call.sptk b0=7f ;;\n 7: cover ;;\n"
                                "8: rfi ;;\n 9: alloc r2=ar.pfs,0,96,0,0 ;;\n"
                                "alloc r2=ar.pfs,0,50,0,8 ;;\n br.call.sptk b0=1b ;;\n";
-    struct harness *h = start(_i);
+    struct harness *h = harness_start(_i);
     struct cpu *c = h->c;
     uint64_t s = 88172645463325252ull + (unsigned)_i;
     uint64_t end = harness_asm(h, HARNESS_CODE, text);
@@ -865,12 +838,10 @@ START_TEST(incomplete_frame_misused)
 }
 END_TEST
 
-static int run_suite(void)
+static Suite *suite(void)
 {
     Suite *s = suite_create("rse");
     TCase *t = tcase_create("rse");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, deep_recursion, 0, 8);
@@ -894,18 +865,10 @@ static int run_suite(void)
     tcase_add_loop_test(t, hostile, 0, 2);
     tcase_add_loop_test(t, incomplete_frame_misused, 0, MODES);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed;
+    return s;
 }
 
 int main(void)
 {
-    int failed = run_suite();
-
-    translated = true;
-    failed += run_suite();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return harness_suites(suite);
 }

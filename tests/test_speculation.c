@@ -15,26 +15,6 @@
 #define CODE_VA     0x4000000000000000ull /* region 2 */
 #define TARGET      (HARNESS_CODE + 0x800)
 
-/* The suite runs twice: interpreted, and with every block translated when first entered. */
-static bool translated;
-
-static struct harness *new_cpu(void)
-{
-    struct harness *h = harness_new(CPU_MONTECITO);
-
-    if (translated && cpu_enable_jit(h->c))
-        h->c->jit_hot = 1;
-    return h;
-}
-
-static uint64_t word(struct harness *h, uint64_t pa)
-{
-    uint64_t v = 0;
-
-    ck_assert(mem_read(h->m, pa, 8, &v));
-    return v;
-}
-
 static void poke(struct harness *h, uint64_t pa, uint64_t v)
 {
     ck_assert(mem_write(h->m, pa, 8, v));
@@ -216,7 +196,7 @@ static const struct {
 /* r15: data, r9: an address that defers, r8: 8 (a NaT for one source), f6: NaTVal. */
 static struct harness *nat_start(unsigned source)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
     struct cpu *c = h->c;
 
     cpu_set_cfm(c, 4);
@@ -315,7 +295,7 @@ END_TEST
 /* 3:st8.spill, 3:ld8.fill: the UNAT bit is the one of address bits 8:3. */
 START_TEST(spill_and_fill)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
     struct cpu *c = h->c;
 
     for (unsigned k = 0; k < 64; k++) {
@@ -330,7 +310,7 @@ START_TEST(spill_and_fill)
                                          "mov r17=ar.unat\n adds r15=-8,r15 ;;\n"
                                          "ld8.fill r18=[r15] ;;\n tnat.nz p6,p7=r18"),
                          HARNESS_END);
-        ck_assert_uint_eq(word(h, HARNESS_DATA + 0x200 + 8 * k), 0x1234 + k);
+        ck_assert_uint_eq(harness_word(h, HARNESS_DATA + 0x200 + 8 * k), 0x1234 + k);
         ck_assert_uint_eq(cpu_gr(c, 17), (other & ~(1ull << k)) | (uint64_t)(k % 3 == 0) << k);
         ck_assert_int_eq(cpu_pr(c, 6), k % 3 == 0);
         ck_assert_uint_eq(cpu_gr(c, 18), 0x1234 + k);
@@ -342,7 +322,7 @@ END_TEST
 /* A call out of a rotated loop runs in the mode of its time, not in that of the first call. */
 START_TEST(calls_from_rotated_code)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
 
     cpu_set_gr(h->c, 9, BAD_ADDRESS);
     ck_assert_int_eq(harness_exec(h, "alloc r2=ar.pfs,0,16,0,8\n mov ar.lc=1\n mov ar.ec=1\n"
@@ -365,7 +345,7 @@ END_TEST
 /* NaT bits belong to banks (2:3.3.7); and fast handlers come back when no NaT is left. */
 START_TEST(banks_and_recovery)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
 
     h->stepwise = _i;
     cpu_set_gr(h->c, 9, BAD_ADDRESS);
@@ -421,7 +401,7 @@ static const struct {
 /* Code in region 2 whose page says whether there is recovery code, data in region 1. */
 static struct harness *deferral_start(enum condition k, bool ed, uint64_t dcr)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
     struct cpu *c = h->c;
 
     c->tr.rr[1] = 5 << 8 | 12 << 2;
@@ -534,7 +514,7 @@ static void device_write(void *opaque, uint64_t offset, uint64_t value, unsigned
  * effects: NaT, or zero and no ALAT entry. Check loads do. */
 START_TEST(uncacheable_loads)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
     struct cpu *c = h->c;
     struct fpreg f;
 
@@ -588,7 +568,7 @@ START_TEST(overlapping_stores)
     };
     unsigned ls = (unsigned)_i / 4, ss = (unsigned)_i % 4;
     int l = 1 << ls, s = 1 << ss;
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
 
     for (int at = -16; at <= 16; at++) {
         uint64_t a = HARNESS_DATA + 0xff8 + (uint64_t)(8 - l); /* up to a page's end */
@@ -645,7 +625,7 @@ START_TEST(invalidation)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = new_cpu();
+        struct harness *h = harness_start(0);
 
         h->stepwise = _i;
         cpu_set_gr(h->c, 15, HARNESS_DATA);
@@ -661,7 +641,7 @@ END_TEST
 /* The RSE's stores, DMA, other processors. */
 START_TEST(invalidation_by_others)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
 
     cpu_set_gr(h->c, 15, HARNESS_BSP + 8);
     cpu_set_cfm(h->c, 4);
@@ -682,7 +662,7 @@ END_TEST
 /* 3:ld: what a check load gives on a hit and on a miss; the base update happens either way. */
 START_TEST(check_loads)
 {
-    struct harness *h = new_cpu();
+    struct harness *h = harness_start(0);
     struct cpu *c = h->c;
     struct fpreg f;
 
@@ -757,7 +737,7 @@ START_TEST(physical_registers)
     };
 
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
-        struct harness *h = new_cpu();
+        struct harness *h = harness_start(0);
 
         h->stepwise = _i;
         cpu_set_gr(h->c, 15, HARNESS_DATA);
@@ -770,12 +750,10 @@ START_TEST(physical_registers)
 }
 END_TEST
 
-static int run_suite(void)
+static Suite *suite(void)
 {
     Suite *s = suite_create("speculation");
     TCase *t = tcase_create("speculation");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, nat_sources, 0, 2 * SOURCES);
@@ -790,18 +768,10 @@ static int run_suite(void)
     tcase_add_loop_test(t, check_loads, 0, 2);
     tcase_add_loop_test(t, physical_registers, 0, 2);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed;
+    return s;
 }
 
 int main(void)
 {
-    int failed = run_suite();
-
-    translated = true;
-    failed += run_suite();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return harness_suites(suite);
 }
