@@ -391,31 +391,7 @@ static bool ldfd(struct jit_tr *t, const struct uop *u)
     return end_double(t, u, &r);
 }
 
-static bool ldf8(struct jit_tr *t, const struct uop *u)
-{
-    struct jit_stub *s;
-    uint8_t *skip;
-    unsigned va;
-
-    if (!load_fits(u))
-        return false;
-    if (jit_known(t, u->qp) == 0)
-        return true;
-    skip = begin_mem(t, u, u->r1);
-    va = jit_src(t, u->r3, RDX);
-    jit_lookup(t, va, 8, offsetof(struct stlb_entry, rtag));
-    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
-    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
-    x86_load_index(&t->x, 8, RAX, RCX, va);
-    x86_mov_ri(&t->x, RDX, FP_EXP_INT);
-    put_fr(t, u, u->r1);
-    if (u->len == INC_IMM)
-        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
-    s->back = t->x.p;
-    return end_mem(t, u->r1, false, skip);
-}
-
-/* rcx: host address of the 16 bytes at va, whose entry's offset is in rax. */
+/* rcx: host address of what is at va, whose entry's offset is in rax. */
 static void host_address(struct jit_tr *t, unsigned va)
 {
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
@@ -456,7 +432,20 @@ static bool stf_spill(struct jit_tr *t, const struct uop *u)
     return true;
 }
 
-static bool ldf_fill(struct jit_tr *t, const struct uop *u)
+/* rax and rdx as ldf8 and ldf.fill read them from host address rcx. */
+static void read_mem(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RAX, RCX, 0);
+    if (u->op == OP_ldf8) {
+        x86_mov_ri(&t->x, RDX, FP_EXP_INT);
+        return;
+    }
+    x86_alu_rm(&t->x, X86_MOV, false, RDX, RCX, 8);
+    x86_alu_ri(&t->x, X86_AND, false, RDX, FP_SIGN | FP_EXP_MASK);
+}
+
+/* Loads that leave register format. */
+static bool load_mem(struct jit_tr *t, const struct uop *u)
 {
     struct jit_stub *s;
     uint8_t *skip;
@@ -468,12 +457,10 @@ static bool ldf_fill(struct jit_tr *t, const struct uop *u)
         return true;
     skip = begin_mem(t, u, u->r1);
     va = jit_src(t, u->r3, RDX);
-    jit_lookup(t, va, 16, offsetof(struct stlb_entry, rtag));
+    jit_lookup(t, va, u->op == OP_ldf8 ? 8 : 16, offsetof(struct stlb_entry, rtag));
     s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
     host_address(t, va);
-    x86_load(&t->x, RAX, RCX, 0);
-    x86_alu_rm(&t->x, X86_MOV, false, RDX, RCX, 8);
-    x86_alu_ri(&t->x, X86_AND, false, RDX, FP_SIGN | FP_EXP_MASK);
+    read_mem(t, u);
     put_fr(t, u, u->r1);
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
@@ -694,8 +681,8 @@ static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
 jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
     [OP_fma] = multiply_add,  [OP_fms] = multiply_add,
     [OP_fnma] = multiply_add, [OP_stf_spill] = stf_spill,
-    [OP_ldf_fill] = ldf_fill, [OP_ldfd] = ldfd,
-    [OP_ldf8] = ldf8,         [OP_stfd] = stfd,
+    [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
+    [OP_ldf8] = load_mem,     [OP_stfd] = stfd,
     [OP_setf_sig] = setf_sig, [OP_getf_sig] = getf_sig,
     [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
     [OP_xma_l] = xma_l,       [OP_fmerge_s] = fmerge,
