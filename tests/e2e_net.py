@@ -108,13 +108,19 @@ def get_page(port):
         return read_all(s).split(b"\r\n\r\n", 1)[1]
 
 
+def serve(g, command, port):
+    """Starts a server of the guest; it goes to the background before it listens."""
+    g.command("%s; until grep -q ':%04X .* 0A ' /proc/net/tcp /proc/net/tcp6; do :; done" %
+              (command, port), 60)
+
+
 def guest_httpd(g, port, data):
-    g.command("httpd -p %d -h /tmp" % HTTPD, 60)
+    serve(g, "httpd -p %d -h /tmp" % HTTPD, HTTPD)
     check(sha256(get_page(port)) == sha256(data), "bytes differ: the guest's httpd")
 
 
 def guest_telnetd(g, port):
-    g.command("telnetd -p %d -l /bin/sh" % TELNETD, 60)
+    serve(g, "telnetd -p %d -l /bin/sh" % TELNETD, TELNETD)
     with socket.create_connection(("127.0.0.1", port), timeout=120) as s:
         s.sendall(b"echo TELNET''-WORKS\r\n")
         got = b""
