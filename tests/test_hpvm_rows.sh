@@ -98,7 +98,27 @@ attributes() { # F040 to F042, F127, F128
     refused "" hpvmmodify -F -P attr -x dynamic_memory_control=2
 }
 
-modifies() { # F056, F064
+ranges() { # F274
+    between='ram_dyn_target_start must lie between ram_dyn_min and ram_dyn_max.'
+    minimum='ram_dyn_min must lie between 512 MB and ram_dyn_max.'
+    while IFS='|' read -r message settings; do
+        set --
+        for setting in $settings; do set -- "$@" -x "ram_dyn_$setting"; done
+        refused "$message" hpvmcreate -F -P ranges -x ram_dyn_type=any "$@"
+    done <<END
+$between|min=1G target_start=512M
+$between|max=1G target_start=2G
+$minimum|min=2G max=1G
+$minimum|min=10M
+Invalid ram_dyn_type 'some'.|type=some
+END
+    hpvmstatus -P ranges > "$work/out" 2>&1 && fail "a guest with a range that was refused"
+}
+
+modifies() { # F054, F056, F064
+    hpvmcreate -F -P nic -a network:lan:0,2,0x02000000000b:vswitch:other
+    hpvmmodify -F -P nic -m network:lan:0,2:vswitch:mine || fail "another switch"
+    hpvmstatus -P nic -d | grep -qx 'network:lan:0,2,0x02000000000B:vswitch:mine' || fail "the MAC"
     hpvmcreate -F -P change -a disk:scsi:0,5,0:file:/f
     hpvmmodify -F -P change -c 2 -e 40 -r 3G -O windows -B manual -l changed || fail change
     shows change 'Number Virtual CPUs     : 2' 'Percent Entitlement     : 40.0%' \
@@ -184,13 +204,24 @@ cloned() { # the manual's listing after hpvmclone -P compass2 -N clone1, F104
     hpvmstatus | same s1-clone.txt
 }
 
+package() { # the manual's listing of a guest whose process says no more than On
+    HPVM_ROOT=$work/package
+    hpvmcreate -F -P compass1 -O hpux -r 512 -a disk:scsi::file:/a -a disk:scsi::file:/b \
+        -a disk:scsi::file:/c -a disk:scsi::file:/d -a disk:scsi::file:/e \
+        -a network:lan::vswitch:localnet
+    hold compass1 On
+    hpvmstatus | same s1-package.txt
+}
+
 labels
 processors
 attributes
+ranges
 modifies
 clones
 removes
 forms
 cloned
+package
 [ -e "$work/failed" ] && exit 1
 echo "hpvm rows: all fine"
