@@ -431,6 +431,7 @@ static int run(struct args *a)
 
     if (a->daemon && (report < 0 || null < 0)) {
         log_error("--daemon: %s", strerror(errno));
+        vswitch_free(d.sw);
         return EXIT_FAILURE;
     }
     d.loop = g_main_loop_new(NULL, FALSE);
@@ -439,6 +440,8 @@ static int run(struct args *a)
             refuse_private(a->private_fd, why);
         else
             log_error("%s", why);
+        g_main_loop_unref(d.loop);
+        vswitch_free(d.sw);
         return EXIT_FAILURE;
     }
     log_info("switch %s works", a->name);
