@@ -67,9 +67,13 @@ next_interrupt:
     (p6) movl r17 = period;;
     (p6) ld8 r17 = [r17]
     (p6) mov r18 = cr.itm;;
+next_period: /* again if it has passed before it was set: the timer only fires when they are equal */
     (p6) add r18 = r17, r18;;
     (p6) mov cr.itm = r18;;
     (p6) srlz.d;;
+    (p6) mov r19 = ar.itc;;
+    (p6) cmp.leu.unc p8, p0 = r18, r19;;
+    (p8) br.cond.spnt next_period;;
     /* UART: level triggered, so silence the device before telling the I/O SAPIC. */
     (p7) adds r17 = 1, r4;;
     (p7) st1 [r17] = r0;;
@@ -532,17 +536,26 @@ wait_for:
     LEAVE
     .endp wait_for
 
+    /* Sets the timer a period from now: again if that had passed before it was set. */
+    .macro SET_TIMER
+    movl r14 = period;;
+    ld8 r14 = [r14];;
+set_timer\@:
+    mov r15 = ar.itc;;
+    add r15 = r14, r15;;
+    mov cr.itm = r15;;
+    srlz.d;;
+    mov r16 = ar.itc;;
+    cmp.leu p6, p0 = r15, r16
+    (p6) br.cond.spnt set_timer\@;;
+    .endm
+
     .proc show_timer
 show_timer:
     ENTER(0)
     SAY(text_timer)
-    movl r14 = period;;
-    ld8 r14 = [r14]
-    mov r15 = ar.itc;;
-    mov r37 = r15
-    add r14 = r14, r15;;
-    mov cr.itm = r14;;
-    srlz.d;;
+    mov r37 = ar.itc
+    SET_TIMER
     mov r36 = 1;;
 1:  mov r40 = VEC_TIMER
     mov r41 = r36
@@ -666,12 +679,7 @@ show_processors:
     cmp.eq p7, p0 = r0, r37
     (p6) br.cond.spnt 3f
     (p7) br.cond.spnt 3f;;
-    movl r14 = period;;
-    ld8 r14 = [r14]
-    mov r15 = ar.itc;;
-    add r14 = r14, r15;;
-    mov cr.itm = r14;;
-    srlz.d;;
+    SET_TIMER
     mov r40 = VEC_TIMER
     br.call.sptk b0 = count_of;;
     adds r41 = 1, r8
