@@ -15,6 +15,7 @@ static const struct {
     {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},      {"hpvmstart", vmp_start},
     {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
     {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},       {"hpvmdevmgmt", vmp_devmgmt},
+    {"hpvmcollect", vmp_collect},
 };
 static const char *running = "hpvm";
 

@@ -23,6 +23,7 @@ int vmp_info(int argc, char **argv);
 int vmp_console(int argc, char **argv);
 int vmp_net(int argc, char **argv);
 int vmp_devmgmt(int argc, char **argv);
+int vmp_collect(int argc, char **argv);
 
 #define VMP_VERSION "Version A.03.00 (Kittson " KITTSON_VERSION ")"
 
