@@ -165,7 +165,7 @@ static bool spill(struct jit_tr *t, const struct uop *u)
     alat->back = t->x.p;
     alat->size = 8;
     alat->va = (uint8_t)va;
-    unat_bit(t, va, true);
+    unat_bit(t, jit_src(t, u->r3, RDX), true); /* the stub does not keep rdx */
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     s->back = t->x.p;
