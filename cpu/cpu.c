@@ -121,6 +121,8 @@ static void clear_registers(struct cpu *c)
     memset(c->pmd, 0, sizeof c->pmd);
     memset(c->stk, 0, sizeof c->stk);
     memset(c->stk_nat, 0, sizeof c->stk_nat);
+    memset(c->fr_dbl, 0, sizeof c->fr_dbl);
+    memset(c->fr_lazy, 0, sizeof c->fr_lazy);
     c->fr[1] = (struct fpreg){1ull << 63, FP_EXP_BIAS, 0};
     c->fd[1] = 0x3ff0000000000000ull;
     c->pr = 1;

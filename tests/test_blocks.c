@@ -336,6 +336,21 @@ START_TEST(privilege)
 END_TEST
 
 /* After a reset with other translations nothing of before is found. */
+/* A reset also forgets doubles that translated code has left elsewhere. */
+START_TEST(reset_doubles)
+{
+    struct harness *h = harness_start(0);
+    struct fpreg f;
+
+    h->c->fd[7] = 0x4000000000000000ull;
+    h->c->fr_dbl[0] |= 1u << 7;
+    cpu_reset(h->c);
+    f = cpu_fr(h->c, 7);
+    ck_assert(f.sig == 0 && f.exp == 0);
+    harness_free(h);
+}
+END_TEST
+
 START_TEST(reset)
 {
     struct harness *h = start_virtual(0);
@@ -535,6 +550,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, page_ends, 0, MODES);
     tcase_add_loop_test(t, privilege, 0, MODES);
     tcase_add_test(t, reset);
+    tcase_add_test(t, reset_doubles);
     tcase_add_loop_test(t, entry_slots, 0, MODES);
     tcase_add_loop_test(t, long_instructions, 0, MODES);
     tcase_add_loop_test(t, break_x, 0, MODES);
