@@ -106,6 +106,19 @@ void jit_alat_insert(struct jit_tr *t, unsigned size)
     x86_store(&t->x, JR_CPU, CPU_OFF(alat_granules), RAX);
 }
 
+/* --- stores --- */
+
+void jit_note_stored(struct jit_tr *t, const struct uop *u, unsigned va, unsigned size)
+{
+    struct jit_stub *s;
+
+    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
+    s = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
+    s->back = t->x.p;
+    s->size = (uint8_t)size;
+    s->va = (uint8_t)va;
+}
+
 /* --- chk.a: the handler branches where there is no entry --- */
 
 static bool check(struct jit_tr *t, const struct uop *u)

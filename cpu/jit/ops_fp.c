@@ -401,7 +401,7 @@ static void host_address(struct jit_tr *t, unsigned va)
 /* 16 bytes as they are. */
 static bool stf_spill(struct jit_tr *t, const struct uop *u)
 {
-    struct jit_stub *s, *alat;
+    struct jit_stub *s;
     unsigned va;
     uint8_t *skip;
 
@@ -419,11 +419,7 @@ static bool stf_spill(struct jit_tr *t, const struct uop *u)
     x86_store(&t->x, RCX, 0, RAX);
     x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, FR_EXP_OFF(u->r2));
     x86_store(&t->x, RCX, 8, RAX);
-    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
-    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
-    alat->back = t->x.p;
-    alat->size = 16;
-    alat->va = (uint8_t)va;
+    jit_note_stored(t, u, va, 16);
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     s->back = t->x.p;
@@ -470,7 +466,7 @@ static bool load_mem(struct jit_tr *t, const struct uop *u)
 
 static bool stfd(struct jit_tr *t, const struct uop *u)
 {
-    struct jit_stub *s, *alat;
+    struct jit_stub *s;
     unsigned va, x;
     uint8_t *skip;
 
@@ -485,11 +481,7 @@ static bool stfd(struct jit_tr *t, const struct uop *u)
     s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
     sse_store_index(&t->x, RCX, va, x);
-    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
-    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
-    alat->back = t->x.p;
-    alat->size = 8;
-    alat->va = (uint8_t)va;
+    jit_note_stored(t, u, va, 8);
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     s->back = t->x.p;

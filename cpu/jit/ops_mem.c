@@ -51,18 +51,17 @@ static bool load(struct jit_tr *t, const struct uop *u)
 static bool store(struct jit_tr *t, const struct uop *u)
 {
     unsigned size = size_of(u->op, OP_st1), va = jit_src(t, u->r3, RDX), v;
-    struct jit_stub *s, *alat;
+    struct jit_stub *s;
 
     jit_lookup(t, va, size, offsetof(struct stlb_entry, wtag));
     s = jit_add_stub(t, STUB_STORE, u, x86_jcc(&t->x, CC_NE));
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
     v = jit_src(t, u->r2, RAX);
     x86_store_index(&t->x, size, RCX, va, v);
-    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
-    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
-    s->back = alat->back = t->x.p;
-    s->size = alat->size = (uint8_t)size;
-    s->va = alat->va = (uint8_t)va;
+    jit_note_stored(t, u, va, size);
+    s->back = t->x.p;
+    s->size = (uint8_t)size;
+    s->va = (uint8_t)va;
     s->reg = u->r2;
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
@@ -154,17 +153,13 @@ static void unat_bit(struct jit_tr *t, unsigned va, bool clear)
 static bool spill(struct jit_tr *t, const struct uop *u)
 {
     unsigned va = jit_src(t, u->r3, RDX);
-    struct jit_stub *s, *alat;
+    struct jit_stub *s;
 
     jit_lookup(t, va, 8, offsetof(struct stlb_entry, wtag));
     s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
     x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
     x86_store_index(&t->x, 8, RCX, va, jit_src(t, u->r2, RAX));
-    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
-    alat = jit_add_stub(t, STUB_STORED, u, x86_jcc(&t->x, CC_NE));
-    alat->back = t->x.p;
-    alat->size = 8;
-    alat->va = (uint8_t)va;
+    jit_note_stored(t, u, va, 8);
     unat_bit(t, jit_src(t, u->r3, RDX), true); /* the stub does not keep rdx */
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));

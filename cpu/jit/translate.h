@@ -137,6 +137,9 @@ void jit_alat_test(struct jit_tr *t, uint8_t *miss[2]);
 void jit_alat_drop(struct jit_tr *t);
 /* Enters an aligned access of this size at physical address rdx, which is used up with rax. */
 void jit_alat_insert(struct jit_tr *t, unsigned size);
+/* After a store of this size to the address in host register va: it may end advanced loads. rax,
+ * rcx and rdx are lost where entries are outstanding. */
+void jit_note_stored(struct jit_tr *t, const struct uop *u, unsigned va, unsigned size);
 
 /* A call of a C function with the stack aligned; rax holds its address. */
 void jit_call_c(struct jit_tr *t, const void *fn);
