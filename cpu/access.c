@@ -1,6 +1,7 @@
 /* The architected path of data accesses. See access.h; section numbers are of SDM volume 2. */
 #include <string.h>
 #include "access.h"
+#include "breakset.h"
 #include "debug.h"
 #include "interrupt.h"
 #include "lockstep.h"
@@ -142,6 +143,8 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
 
     if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA) || t->ma != MA_WB)
         return;
+    if (unlikely(c->breaks) && breakset_watches_page(c->breaks, page))
+        return;
     /* Other attributes change what semaphores and speculation do: never from here. */
     host = t->ma == MA_WB ? mem_ram(c->mem, pa, MEM_PAGE_SIZE) : NULL;
     if (!host)
@@ -225,6 +228,8 @@ static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigne
         lockstep_leave(c, u);
         return ACCESS_FAULT;
     }
+    if (unlikely(c->breaks) && !breakset_allows(c, u, va, size, flags))
+        return ACCESS_FAULT;
     fill(c, va, flags, t);
     return ACCESS_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "block.h"
+#include "breakset.h"
 #include "interp.h"
 #include "jit.h"
 #include "lockstep.h"
@@ -114,18 +115,24 @@ void block_invalidate_page(struct cpu *c, uint64_t page)
     cpu_request_exit(c);
 }
 
+void block_forget_all(struct cpu *c)
+{
+    struct blockcache *bc = c->blocks;
+
+    if (c->jit)
+        jit_reset(c->jit);
+    for (unsigned k = 0; k < PAGE_BUCKETS; k++)
+        while (bc->bucket[k])
+            page_kill(bc, &bc->bucket[k]);
+    block_flush_lookup(c);
+}
+
 void block_collect(struct cpu *c)
 {
     struct blockcache *bc = c->blocks;
 
-    if (bc->bytes > CACHE_LIMIT || (c->jit && jit_full(c->jit))) {
-        if (c->jit)
-            jit_reset(c->jit);
-        for (unsigned k = 0; k < PAGE_BUCKETS; k++)
-            while (bc->bucket[k])
-                page_kill(bc, &bc->bucket[k]);
-        block_flush_lookup(c);
-    }
+    if (bc->bytes > CACHE_LIMIT || (c->jit && jit_full(c->jit)))
+        block_forget_all(c);
     if (bc->dead)
         fr_settle_lazy(c); /* needs operations of a block */
     while (bc->dead) {
@@ -240,20 +247,28 @@ static bool outside_known_frame(const struct builder *b, const struct insn *i)
     return b->frame != 0 && !(b->variant & BLK_CHECKED) && dst >= b->frame;
 }
 
+/* An operation that may leave the block before the instruction at loc. */
+static void add_guard(struct builder *b, uop_fn *fn, unsigned loc)
+{
+    struct uop *u = emit(b, fn);
+
+    u->loc = (uint16_t)loc;
+    u->rest = (uint8_t)b->slots;
+}
+
 static void add_insn(struct builder *b, const struct insn *i, unsigned loc)
 {
     bool gen = b->variant & BLK_GEN;
     struct uop *u;
 
+    if (!(b->variant & BLK_STEP) && breakset_guards(b->c->breaks, loc))
+        add_guard(b, breakset_guard, loc);
     if (!(b->variant & BLK_STEP) && (insn_rows[i->row].flags & IF_NOP) && i->op != OP_illegal) {
         b->slots++;
         return;
     }
-    if (b->c->lock && lockstep_once(i)) {
-        u = emit(b, lockstep_guard);
-        u->loc = (uint16_t)loc;
-        u->rest = (uint8_t)b->slots;
-    }
+    if (b->c->lock && lockstep_once(i))
+        add_guard(b, lockstep_guard, loc);
     note_needs(b, i, loc);
     u = emit(b, block_handler(i, gen));
     fill_uop(u, i, loc, b->slots);

@@ -181,6 +181,7 @@ enum {
 
 enum cpu_model { CPU_MADISON, CPU_MONTECITO, CPU_POULSON };
 
+struct breakset;
 struct cpu;
 struct uop;
 struct block;
@@ -210,6 +211,14 @@ enum cpu_left {
     LEFT_OTHER,   /* an operation the run loop must see (system registers, serialisation) */
     LEFT_INTERRUPTION,
     LEFT_REASONS
+};
+
+/* Why cpu_run came back early on behalf of a debugger (breakset.h). */
+enum cpu_stop_kind { STOP_NONE, STOP_BREAKPOINT, STOP_WATCHPOINT };
+struct cpu_stop {
+    enum cpu_stop_kind kind;
+    unsigned access; /* watchpoint: ACC_READ, ACC_WRITE */
+    uint64_t addr;   /* bundle address | slot; watchpoint: first byte accessed */
 };
 
 /* What the machine provides to a CPU. Set by cpu_set_hooks; opaque is passed back. */
@@ -328,6 +337,13 @@ struct cpu {
     uint64_t pmu_icount; /* counters are up to date to this moment */
     uint64_t pmu_clock;
     struct dahs *dahs; /* cpu/dahr.c */
+    /* --- debugger on the host, cpu/breakset.c --- */
+    const struct breakset *breaks; /* NULL: no debugger */
+    struct cpu_stop stop_at;       /* what the last run stopped at */
+    uint64_t passed_ip;            /* the breakpoint reported last, and when: the processor */
+    uint64_t passed_icount;        /* goes on from there */
+    bool watch_held;               /* a watched access was put off, to be done before stopping */
+    bool watch_pass;               /* accesses of the instruction being executed do not count */
     uint64_t left[LEFT_REASONS];
 };
 
@@ -351,6 +367,10 @@ bool cpu_lockstep_failed(const struct cpu *c);
 
 /* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
 uint64_t cpu_run(struct cpu *c, uint64_t max_slots);
+/* For a debugger: one instruction at c->ip, interrupts and breakpoints left aside. */
+void cpu_step_one(struct cpu *c);
+/* Checks these breakpoints from now on; NULL: none any more. What was decoded is forgotten. */
+void cpu_set_breaks(struct cpu *c, const struct breakset *breaks);
 /* Retired instruction slots since reset, exact at any time. */
 uint64_t cpu_icount(const struct cpu *c);
 
@@ -395,6 +415,18 @@ void cpu_resume(struct cpu *c, uint64_t ip, uint64_t psr, uint64_t cfm);
  * firmware. 0 or -EFAULT. */
 int cpu_virt_read(struct cpu *c, uint64_t va, void *buf, uint64_t len);
 int cpu_virt_write(struct cpu *c, uint64_t va, const void *buf, uint64_t len);
+
+/* The same for a debugger: whatever the rights, from anywhere the translation is known
+ * (tlb_peek), RAM only; stacked registers that the register stack engine holds show, and are
+ * changed, where the backing store has their place, the current frame's too, with the NaT
+ * collections they would give. */
+struct cpu_stack_view {
+    uint64_t end; /* backing store address behind the current frame, were it stored */
+    uint64_t nat; /* NaT bits of the current frame's registers by slot number, address bits 8:3 */
+};
+struct cpu_stack_view cpu_stack_view(const struct cpu *c);
+int cpu_debug_read(struct cpu *c, uint64_t va, void *buf, uint64_t len);
+int cpu_debug_write(struct cpu *c, uint64_t va, const void *buf, uint64_t len);
 
 /* Local SAPIC: posts external interrupt `vector` (0 EXTINT, 2 NMI, 16..255), or INIT. */
 void cpu_post_interrupt(struct cpu *c, unsigned vector);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "access.h"
 #include "block.h"
+#include "breakset.h"
 #include "debug.h"
 #include "interrupt.h"
 #include "jit.h"
@@ -470,7 +471,7 @@ static void step(struct cpu *c)
     c->last_vector = -1;
     c->rfi_done = false;
     run_single(c, pa);
-    if (c->last_vector < 0 && !c->rfi_done)
+    if (c->last_vector < 0 && !c->rfi_done && !c->watch_held)
         after_step(c, before);
 }
 
@@ -494,9 +495,13 @@ void cpu_run_slot(struct cpu *c)
 
 static void run_stretch(struct cpu *c)
 {
+    bool alone = c->step || (c->psr & PSR_RI) || c->budget < c->reserve;
+
+    if (unlikely(c->breaks) && alone && breakset_stops(c, c->ip, c->psr >> PSR_RI_SHIFT & 3, 0))
+        return;
     if (c->step)
         step(c);
-    else if ((c->psr & PSR_RI) || c->budget < c->reserve)
+    else if (alone)
         cpu_run_slot(c);
     else if (c->lock)
         lockstep_run(c);
@@ -519,6 +524,43 @@ static uint64_t stretch_limit(struct cpu *c, uint64_t left)
     return due && due < left ? due : left;
 }
 
+/* The one instruction at c->ip, as PSR has it. */
+static void run_one(struct cpu *c)
+{
+    if (c->step)
+        step(c);
+    else
+        cpu_run_slot(c);
+}
+
+void cpu_step_one(struct cpu *c)
+{
+    if (c->halted || c->stop)
+        return;
+    c->reserve = INT64_MAX;
+    pmu_sync(c, 0);
+    refill(c, 1);
+    block_collect(c);
+    cpu_update_mode(c);
+    c->watch_pass = true;
+    run_one(c);
+    c->watch_pass = c->yield = false;
+}
+
+/* An access that a debugger wants to know of was held back: it is done now, so that the processor
+ * stops right behind it. */
+static void finish_access(struct cpu *c)
+{
+    c->watch_held = false;
+    c->watch_pass = true;
+    block_collect(c);
+    if (c->mode || c->nat_seen)
+        cpu_update_mode(c);
+    run_one(c);
+    c->watch_pass = false;
+    c->yield = true;
+}
+
 uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
 {
     uint64_t start = cpu_icount(c), done = 0;
@@ -536,6 +578,8 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
                 cpu_update_mode(c);
             run_stretch(c);
         }
+        if (unlikely(c->watch_held))
+            finish_access(c);
         done = cpu_icount(c) - start;
         if (c->yield) {
             c->yield = false;

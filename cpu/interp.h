@@ -308,6 +308,8 @@ void blockcache_free(struct blockcache *bc);
 struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant);
 /* Forgets what was decoded in a page; running code of it ends at its next block. */
 void block_invalidate_page(struct cpu *c, uint64_t page);
+/* Forgets everything decoded. Only between blocks. */
+void block_forget_all(struct cpu *c);
 /* Frees blocks invalidated meanwhile. Only between blocks. */
 void block_collect(struct cpu *c);
 /* Forgets virtual addresses of code (translations changed). */

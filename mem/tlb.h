@@ -120,6 +120,11 @@ bool tlb_evicted(struct tlb *t);
 /* Finds the entry for a virtual address, TRs first. NULL if none. No side effects. */
 const struct tlb_entry *tlb_find(struct tlb *t, enum tlb_side side, uint64_t va, uint32_t rid);
 
+/* Where a data address leads, for somebody who only looks: what the TLB (either side) or the VHPT
+ * say, whatever the rights; a region without a walker that has no entry is taken to be mapped one
+ * to one, as handlers of the Alternate TLB vectors do. No side effects. */
+bool tlb_peek(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va, uint64_t *pa);
+
 /* Full translation of a virtual access with VHPT walk, in architected fault order (SDM 2:4.1,
  * 2:5.6). acc: ACC_*; cpl the privilege of the access. The walker reads memory through m and
  * inserts what it finds. */

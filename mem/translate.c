@@ -13,6 +13,8 @@
 #define ACC_RW      (ACC_READ | ACC_WRITE)
 #define ACC_RX      (ACC_READ | ACC_EXEC)
 #define ACC_RWX     ACC_RIGHTS
+#define PTE_P       1ull
+#define PTE_PPN     0x3fffffffff000ull
 #define SMALL_SHIFT 12 /* granularity of a physical "page" for caching */
 
 /* Page access rights (SDM 2:4.1.1.6, table 4-4): privilege levels below the page's (more
@@ -163,6 +165,32 @@ static enum tlb_fault handle_miss(struct tlb *t, struct mem *m, const struct tlb
     if (fault == TLB_VHPT)
         out->itir = default_itir(r, out->iha);
     return fault;
+}
+
+bool tlb_peek(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va, uint64_t *pa)
+{
+    uint32_t rid = (r->rr[va >> 61] >> 8) & ((1u << TLB_RID_BITS) - 1);
+    uint64_t offset = va & ((1ull << 61) - 1), pte, itir, size;
+    const struct tlb_entry *e;
+
+    *pa = va & ~UC_BIT;
+    if (!is_virtual(r, ACC_READ) && tlb_pa_implemented(va))
+        return true;
+    e = tlb_find(t, TLB_DATA, va, rid);
+    if (!e || !e->p)
+        e = tlb_find(t, TLB_INST, va, rid);
+    if (e && e->p) {
+        *pa = e->ppn | (va & e->size_mask);
+        return true;
+    }
+    *pa = offset;
+    if (!vhpt_enabled(r, va, ACC_READ))
+        return !e && tlb_pa_implemented(offset);
+    if (vhpt_read(t, m, r, va, tlb_thash(r, va), &pte, &itir) != TLB_OK || !(pte & PTE_P))
+        return false;
+    size = 1ull << (itir >> 2 & 63);
+    *pa = (pte & PTE_PPN & ~(size - 1)) | (va & (size - 1));
+    return true;
 }
 
 enum tlb_fault tlb_translate(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va,

@@ -124,12 +124,12 @@ static bool read_long(const struct tlb_regs *r, uint64_t va, const uint8_t *host
     return load(r, host + 16) == tag;
 }
 
-enum tlb_fault vhpt_walk(struct tlb *t, struct mem *m, const struct tlb_regs *r, enum tlb_side side,
-                         uint64_t va, uint64_t iha, bool *changed)
+enum tlb_fault vhpt_read(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va,
+                         uint64_t iha, uint64_t *pte, uint64_t *itir)
 {
     bool vf = r->pta & PTA_VF;
     unsigned size = vf ? LONG_SIZE : SHORT_SIZE;
-    uint64_t rr = r->rr[va >> 61], pte, itir = rr_rid(rr) << 8 | (uint64_t)rr_ps(rr) << 2;
+    uint64_t rr = r->rr[va >> 61];
     const struct tlb_entry *e;
     const uint8_t *host;
 
@@ -143,10 +143,22 @@ enum tlb_fault vhpt_walk(struct tlb *t, struct mem *m, const struct tlb_regs *r,
     host = mem_ram(m, e->ppn | (iha & e->size_mask), size);
     if (!host)
         return TLB_MISS;
+    *itir = rr_rid(rr) << 8 | (uint64_t)rr_ps(rr) << 2;
     if (!vf)
-        pte = load(r, host);
-    else if (!read_long(r, va, host, &pte, &itir))
+        *pte = load(r, host);
+    else if (!read_long(r, va, host, pte, itir))
         return TLB_MISS;
+    return TLB_OK;
+}
+
+enum tlb_fault vhpt_walk(struct tlb *t, struct mem *m, const struct tlb_regs *r, enum tlb_side side,
+                         uint64_t va, uint64_t iha, bool *changed)
+{
+    uint64_t pte, itir;
+    enum tlb_fault fault = vhpt_read(t, m, r, va, iha, &pte, &itir);
+
+    if (fault)
+        return fault;
     if (tlb_insert_tc(t, side, va, pte, itir, r, changed) != 0)
         return TLB_MISS;
     return TLB_OK;

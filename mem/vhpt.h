@@ -11,6 +11,10 @@
 /* Whether the walker serves this kind of access to the region of va. */
 bool vhpt_enabled(const struct tlb_regs *r, uint64_t va, unsigned acc);
 
+/* The translation the table at iha has for va, without any effect. TLB_OK, TLB_VHPT or TLB_MISS. */
+enum tlb_fault vhpt_read(struct tlb *t, struct mem *m, const struct tlb_regs *r, uint64_t va,
+                         uint64_t iha, uint64_t *pte, uint64_t *itir);
+
 /* Looks va up and inserts what it finds. TLB_OK, TLB_VHPT or TLB_MISS. iha is the address to look
  * at (tlb_thash); *changed is set if an older translation was removed. */
 enum tlb_fault vhpt_walk(struct tlb *t, struct mem *m, const struct tlb_regs *r, enum tlb_side side,
