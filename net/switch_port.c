@@ -20,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_NS    200000000ull /* between attempts to connect */
+#define RETRY_NS    200000000ull  /* between attempts to connect */
+#define RESTART_NS  2000000000ull /* before a private switch that ended is started again */
 #define WELCOME_MS  30000
 #define MAC_TRIES   16
 #define BATCH       NET_BURST
@@ -33,7 +34,7 @@
 
 extern char **environ;
 
-enum state { PORT_AWAY, PORT_GREETED, PORT_PLUGGED, PORT_GONE };
+enum state { PORT_AWAY, PORT_GREETED, PORT_PLUGGED };
 
 struct switch_port {
     struct switch_port_config config;
@@ -76,8 +77,8 @@ static void hang_up(struct switch_port *p)
     if (p->fd >= 0)
         close(p->fd);
     p->fd = -1;
-    p->state = p->config.name != NULL ? PORT_AWAY : PORT_GONE;
-    p->retry_ns = now_ns() + RETRY_NS;
+    p->state = PORT_AWAY;
+    p->retry_ns = now_ns() + (p->config.name != NULL ? RETRY_NS : RESTART_NS);
     frameq_clear(&p->queue);
     set_link(p, false);
 }
@@ -193,6 +194,30 @@ static int start_private(struct switch_port *p, char *why, size_t size)
     return err;
 }
 
+/* Nothing that the process which ended had, or still has, is needed any more. */
+static void end_private(struct switch_port *p)
+{
+    if (p->child <= 0)
+        return;
+    kill(p->child, SIGKILL);
+    while (waitpid(p->child, NULL, 0) < 0 && errno == EINTR)
+        ;
+    p->child = 0;
+}
+
+static void restart_private(struct switch_port *p)
+{
+    char why[200] = "";
+
+    end_private(p);
+    if (start_private(p, why, sizeof why) == 0)
+        return;
+    if (!p->warned)
+        log_warn("%s", why);
+    p->warned = true;
+    hang_up(p);
+}
+
 /* --- messages --- */
 
 static void take_refusal(struct switch_port *p, const uint8_t *message, size_t len)
@@ -268,7 +293,7 @@ static int receive(struct switch_port *p)
 static void lost_switch(struct switch_port *p)
 {
     if (p->config.name == NULL)
-        log_error("--net %s: its process has ended; the adapter has no link any more", name_of(p));
+        log_warn("--net %s: its process has ended; it is started again", name_of(p));
     else if (p->state == PORT_PLUGGED)
         log_warn("switch %s has gone; the adapter is plugged in again when it is back",
                  p->config.name);
@@ -279,8 +304,12 @@ void switch_port_poll(struct switch_port *p)
 {
     int n = BATCH;
 
-    if (p->state == PORT_AWAY && now_ns() >= p->retry_ns)
-        dial(p);
+    if (p->state == PORT_AWAY && now_ns() >= p->retry_ns) {
+        if (p->config.name != NULL)
+            dial(p);
+        else
+            restart_private(p);
+    }
     if (p->fd < 0)
         return;
     if (!frameq_send(&p->queue, p->fd))

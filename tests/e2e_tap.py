@@ -1,10 +1,11 @@
-"""A switch with a TAP interface as its uplink, and an adapter plugged straight into one: a guest talks
-to this computer; ports in a VLAN are tagged on the interface.
+"""A switch with a TAP interface as its uplink, an adapter plugged straight into one, and a switch on
+any other interface: a guest talks to the computer behind it; ports in a VLAN are tagged there.
 
 In a user and network namespace of its own; skipped where that or /dev/net/tun is not there.
 """
 import os
 import random
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -47,7 +48,32 @@ def tags(switch, g):
     wait_until(lambda: pings(g, HOST, 1), 60, "no traffic after the VLAN")
 
 
+def plain_interface():
+    """One end of a cable is the switch's uplink, the other has this computer's address: what it sends
+    has checksums to be made and segments joined, as the host's network stack passes them on."""
+    made = subprocess.run(["ip", "link", "add", "kv0", "type", "veth", "peer", "name", "kv1"],
+                          capture_output=True)
+    if made.returncode != 0:
+        print("a plain interface is not tested: " + made.stderr.decode().strip())
+        return
+    with Switch("e2enic", "--uplink", "nic:kv0") as switch:
+        set_up("kv1", HOST)
+        with boot("switch:e2enic,port=1") as g:
+            static_address(g, A)
+            wait_until(lambda: pings(g, HOST, 1), 60, "the other end does not answer")
+            download(g)
+            subprocess.run(["ip", "link", "set", "kv0", "down"], check=True)
+            subprocess.run(["ip", "link", "set", "kv0", "up"], check=True)
+            wait_until(lambda: pings(g, HOST, 1), 60, "no traffic after the interface was down")
+            tags(switch, g)
+        check(int(switch.status()["uplink"]["drop_malformed"]) == 0, "frames that were not understood")
+        subprocess.run(["ip", "link", "del", "kv0"], check=True)
+        wait_until(lambda: "interface is gone" in switch.stderr(), 60, "an interface that went")
+        switch.status()
+
+
 def test():
+    plain_interface()
     with Switch("e2etap", "--uplink", "tap:kt0") as switch:
         set_up("kt0", HOST)
         with boot("switch:e2etap,port=1") as g:

@@ -66,6 +66,12 @@ local_switches() {
     hpvmnet | grep -q '^myswitch      2 Down ' || fail "killed and up"
     hpvmnet -b -s 2 || fail "boot after a kill"
     refused 'The vswitch is already active' hpvmnet -b -s 2
+    # A second process for a switch: its name as eight bytes, as Integrity VM writes it.
+    hpvmnet -c -S VMLAN1 && hpvmnet -b -S VMLAN1
+    hpvmnetd --name VMLAN1 > "$work/out" 2> "$work/err" && fail "two processes"
+    [ "$(cat "$work/err")" = 'hpvmnetd: Switch 0000564d4c414e31 already exists' ] ||
+        { fail "hpvmnetd's message"; cat "$work/err"; }
+    hpvmnet -h -Q -S VMLAN1 && hpvmnet -d -F -S VMLAN1
     hpvmnet -r -S myswitch -F || fail restart
     # Questions: no by default; a switch that is up is not removed.
     refused 'The vswitch is currently active' hpvmnet -S myswitch -d
@@ -78,7 +84,7 @@ local_switches() {
     [ "$(echo y | hpvmnet -S myswitch -d)" = \
         "hpvmnet: Remove the vswitch 'myswitch'? [n/y]: " ] || fail "remove prompt"
     hpvmnet | grep -q myswitch && fail "not removed"
-    hpvmnet -c -S again && hpvmnet | grep -q '^again         6 Down ' || fail "number used again"
+    hpvmnet -c -S again && hpvmnet | grep -q '^again         7 Down ' || fail "number used again"
     grep -q 'hpvmnet -S myswitch -d$' "$HPVM_ROOT/common/command.log" || fail command.log
 }
 
@@ -196,8 +202,13 @@ bridge() {
     hpvmnet -S hostnet -M | grep -q '^hostnet:296:Up:Shared:lan0:0x00306e4a93e6:$' || fail "lan0"
     refused 'is not a LAN interface' hpvmnet -c -S lo -n lo
     ip link add plain type veth peer name end 2> /dev/null || return 0
-    hpvmnet -c -S dull -n plain
-    refused 'put it into a bridge first' hpvmnet -b -S dull
+    hpvmnet -c -S dull -n plain && hpvmnet -b -S dull || fail "boot on a plain interface"
+    hpvmnet -S dull -M | grep -q '^dull:[0-9]*:Up:Shared:plain:0x[0-9a-f]*:$' || fail "plain"
+    hpvmnetd --name dull --ask status | grep -q ' uplink=nic:plain ' || fail "not beside the host"
+    ip link show plain | grep -q '[<,]UP[,>]' || fail "the interface is down"
+    hpvmnet -h -Q -S dull && ip link del plain
+    refused "Network interface 'plain' does not exist." hpvmnet -b -S dull
+    ip link add plain type veth peer name end
     ip link add link plain name tagged type vlan id 5 2> /dev/null &&
         refused 'is a VLAN interface' hpvmnet -c -S vl -n tagged
 }

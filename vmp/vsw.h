@@ -9,10 +9,11 @@
 
 #include "state.h"
 
-#define VSW_NIC_SIZE 16     /* an interface's name with its NUL */
-#define VSW_USER     "user" /* in place of an interface: the user network */
-#define VSW_NUMBERS  99999
-#define VSW_MAX      1000 /* switches */
+#define VSW_NIC_SIZE    16 /* an interface's name with its NUL */
+#define VSW_UPLINK_SIZE (VSW_NIC_SIZE + 4)
+#define VSW_USER        "user" /* in place of an interface: the user network */
+#define VSW_NUMBERS     99999
+#define VSW_MAX         1000 /* switches */
 
 struct vsw {
     char name[RESOURCE_SWITCH_MAX + 1];
@@ -59,6 +60,7 @@ struct vsw_port {
 
 struct vsw_counters {
     uint64_t in, out_stream, out_guest, dropped, broadcasts;
+    uint64_t cycles_in, cycles_stream, cycles_guest, cycles_switch; /* of the host, per packet */
 };
 
 struct vsw_view {
@@ -104,9 +106,10 @@ void vsw_halt_all(struct state *s, FILE *out);
 int vsw_nic_find(const char *text, char name[VSW_NIC_SIZE], char *why, size_t size);
 /* Addresses for listings, "" when there is none. */
 void vsw_nic_addresses(const char *nic, char mac[20], char ip[16]);
-/* The TAP interface that connects a switch with nic: nic itself, or one that is to be made and put
- * into the bridge given (else ""). 0, or a negative errno with one sentence. */
-int vsw_nic_plan(const char *nic, const char *name, char tap[VSW_NIC_SIZE],
+/* The uplink that connects a switch with nic, in hpvmnetd's words: the TAP interface that nic is,
+ * one that is to be made and put into the bridge given (else ""), or nic beside the host. 0, or a
+ * negative errno with one sentence. */
+int vsw_nic_plan(const char *nic, const char *name, char uplink[VSW_UPLINK_SIZE],
                  char bridge[VSW_NIC_SIZE], char *why, size_t size);
 int vsw_nic_join(const char *tap, const char *bridge, char *why, size_t size);
 

@@ -98,30 +98,22 @@ static bool bridge_of(const char *nic, char bridge[VSW_NIC_SIZE])
     return true;
 }
 
-int vsw_nic_plan(const char *nic, const char *name, char tap[VSW_NIC_SIZE],
+int vsw_nic_plan(const char *nic, const char *name, char uplink[VSW_UPLINK_SIZE],
                  char bridge[VSW_NIC_SIZE], char *why, size_t size)
 {
+    bool is_bridge = has_driver(nic, "bridge");
     bridge[0] = '\0';
     if (if_nametoindex(nic) == 0) {
         snprintf(why, size, "Network interface '%s' does not exist.", nic);
         return -ENODEV;
     }
-    if (has_driver(nic, "tun")) {
-        g_strlcpy(tap, nic, VSW_NIC_SIZE);
-        return 0;
-    }
-    snprintf(tap, VSW_NIC_SIZE, "hpvm-%s", name);
-    if (has_driver(nic, "bridge")) {
+    if (is_bridge)
         g_strlcpy(bridge, nic, VSW_NIC_SIZE);
-        return 0;
-    }
-    if (bridge_of(nic, bridge))
-        return 0;
-    snprintf(why, size,
-             "Network interface '%s' is no bridge, no port of one and no TAP interface: put it "
-             "into a bridge first.",
-             nic);
-    return -ENOTSUP;
+    if (is_bridge || bridge_of(nic, bridge))
+        snprintf(uplink, VSW_UPLINK_SIZE, "tap:hpvm-%s", name);
+    else
+        snprintf(uplink, VSW_UPLINK_SIZE, "%s:%s", has_driver(nic, "tun") ? "tap" : "nic", nic);
+    return 0;
 }
 
 int vsw_nic_join(const char *tap, const char *bridge, char *why, size_t size)

@@ -45,11 +45,10 @@ static char *program_path(void)
     return g_build_filename(directory, "hpvmnetd", NULL);
 }
 
-static GPtrArray *arguments(const struct vsw *sw, const char *tap)
+static GPtrArray *arguments(const struct vsw *sw, const char *kind)
 {
     GPtrArray *a = g_ptr_array_new_with_free_func(g_free);
-    GString *uplink = g_string_new(tap[0] != '\0' ? "tap:" : sw->nic[0] != '\0' ? "user" : "none");
-    g_string_append(uplink, tap);
+    GString *uplink = g_string_new(kind);
     for (guint i = 0; i < sw->forwards->len; i++)
         g_string_append_printf(uplink, ",hostfwd=%s", (const char *)sw->forwards->pdata[i]);
     g_ptr_array_add(a, g_strdup("hpvmnetd"));
@@ -81,7 +80,7 @@ static void read_reason(int fd, char *why, size_t size)
 }
 
 /* Its messages go to a file in memory: a pipe would stay open as long as the switch works. */
-static int launch(const struct vsw *sw, const char *tap, char *why, size_t size)
+static int launch(const struct vsw *sw, const char *uplink, char *why, size_t size)
 {
     g_autofree char *path = program_path();
     posix_spawn_file_actions_t actions;
@@ -91,7 +90,7 @@ static int launch(const struct vsw *sw, const char *tap, char *why, size_t size)
         snprintf(why, size, "%s.", strerror(errno));
         return -errno;
     }
-    GPtrArray *a = arguments(sw, tap);
+    GPtrArray *a = arguments(sw, uplink);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
     posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
@@ -123,19 +122,19 @@ static const struct vsw *rival(const struct vsw_list *l, const struct vsw *sw)
 
 static int boot_on_host(const struct vsw_list *l, const struct vsw *sw, char *why, size_t size)
 {
-    char tap[VSW_NIC_SIZE], bridge[VSW_NIC_SIZE], ignored[200];
+    char uplink[VSW_UPLINK_SIZE], bridge[VSW_NIC_SIZE], ignored[200];
     const struct vsw *other = rival(l, sw);
     if (other != NULL) {
         snprintf(why, size, "Network interface '%s' is used by vswitch '%s'.", sw->nic,
                  other->name);
         return -EBUSY;
     }
-    int err = vsw_nic_plan(sw->nic, sw->name, tap, bridge, why, size);
+    int err = vsw_nic_plan(sw->nic, sw->name, uplink, bridge, why, size);
     if (err == 0)
-        err = launch(sw, tap, why, size);
+        err = launch(sw, uplink, why, size);
     if (err != 0 || bridge[0] == '\0')
         return err;
-    err = vsw_nic_join(tap, bridge, why, size);
+    err = vsw_nic_join(uplink + strlen("tap:"), bridge, why, size);
     if (err != 0)
         vsw_halt(sw, ignored, sizeof ignored);
     return err;
@@ -145,7 +144,7 @@ int vsw_boot(const struct vsw_list *l, const struct vsw *sw, char *why, size_t s
 {
     if (sw->nic[0] != '\0' && strcmp(sw->nic, VSW_USER) != 0)
         return boot_on_host(l, sw, why, size);
-    return launch(sw, "", why, size);
+    return launch(sw, sw->nic[0] != '\0' ? "user" : "none", why, size);
 }
 
 /* --- halt --- */

@@ -129,10 +129,10 @@ static void show_counters(FILE *out, const struct vsw_counters *c)
         {"Counter 1", 0},
         {"Counter 2", 0},
         {"Counter 3", 0},
-        {"Cycles in", 0},
-        {"Cycles out to stream", 0},
-        {"Cycles out to guest", 0},
-        {"Cycles switch packet", 0},
+        {"Cycles in", c->cycles_in},
+        {"Cycles out to stream", c->cycles_stream},
+        {"Cycles out to guest", c->cycles_guest},
+        {"Cycles switch packet", c->cycles_switch},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
         line(out, "%-24s: %llu", rows[i].label, (unsigned long long)rows[i].value);

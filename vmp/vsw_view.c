@@ -30,6 +30,10 @@ static void take_switch(struct vsw_view *v, char **word)
     v->counters.out_guest = number_field(word, "out");
     v->counters.dropped = number_field(word, "dropped");
     v->counters.broadcasts = number_field(word, "broadcasts");
+    v->counters.cycles_in = number_field(word, "cycles_in");
+    v->counters.cycles_stream = number_field(word, "cycles_uplink");
+    v->counters.cycles_guest = number_field(word, "cycles_guests");
+    v->counters.cycles_switch = number_field(word, "cycles_switch");
 }
 
 static void take_port(struct vsw_view *v, char **word)

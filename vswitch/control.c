@@ -95,9 +95,21 @@ static bool listed(const struct vswitch_port *p)
            p->capture != NULL || p->down;
 }
 
+/* Per frame. */
+static void put_cycles(GString *out, const struct vswitch_cycles *c)
+{
+    uint64_t frames = MAX(c->frames, 1), out_of = c->to_uplink + c->to_guests;
+
+    put_number(out, "cycles_in", c->in / frames);
+    put_number(out, "cycles_uplink", c->to_uplink / frames);
+    put_number(out, "cycles_guests", c->to_guests / frames);
+    put_number(out, "cycles_switch", (c->in - MIN(out_of, c->in)) / frames);
+}
+
 static void status(struct request *r)
 {
     struct vswitch *s = r->d->sw;
+    struct vswitch_cycles cycles = vswitch_cycles(s);
     GString *out = r->out;
     unsigned ports = 0;
 
@@ -110,6 +122,7 @@ static void status(struct request *r)
     put_text(out, "uplink", r->d->uplink);
     put_number(out, "ports", ports);
     put_number(out, "addresses", vswitch_addresses(s));
+    put_cycles(out, &cycles);
     put_counters(out, vswitch_counters(s));
     for (unsigned i = 1; i <= SWITCH_PORTS; i++)
         if (listed(vswitch_port(s, i)))

@@ -1,10 +1,9 @@
 /* The control socket: lines in, answers out (control.h). A client that does not read its answers,
  * or sends a line without end, is dropped. */
-#define _GNU_SOURCE /* accept4 */
 #include "control.h"
 
 #include <errno.h>
-#include <glib-unix.h>
+#include <glib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -139,22 +138,7 @@ static void add_client(struct daemon *d, int fd)
     g_source_destroy(&c->base);
 }
 
-static gboolean on_connection(gint listener, GIOCondition condition, gpointer opaque)
-{
-    struct daemon *d = opaque;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)condition;
-    if (fd < 0)
-        return G_SOURCE_CONTINUE;
-    if (d->clients >= DAEMON_CLIENTS)
-        close(fd);
-    else
-        add_client(d, fd);
-    return G_SOURCE_CONTINUE;
-}
-
 void control_listen(struct daemon *d, int fd)
 {
-    g_unix_fd_add(fd, G_IO_IN, on_connection, d);
+    daemon_accept(d, fd, &d->clients, DAEMON_CLIENTS, add_client);
 }

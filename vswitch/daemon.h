@@ -20,12 +20,17 @@ struct daemon {
     struct vswitch *sw;
     struct usernet *user; /* NULL unless the uplink is a user network */
     struct tap *tap;
+    struct nic *nic;
     GMainLoop *loop;
     GPtrArray *dirty; /* connections with messages to send */
     unsigned conns, clients;
 };
 
 uint64_t daemon_now_ns(void *daemon);
+
+/* Gives what connects to a listening socket to add, unless *count is max already; accept.c. */
+typedef void daemon_add(struct daemon *d, int fd);
+void daemon_accept(struct daemon *d, int fd, const unsigned *count, unsigned max, daemon_add *add);
 
 /* Ports, ports.c: to be started first. The listening socket; a connected one (of a private switch).
  * The daemon owns the descriptors. */
@@ -36,9 +41,13 @@ void ports_add(struct daemon *d, int fd);
 /* Control clients, control_server.c. */
 void control_listen(struct daemon *d, int fd);
 
-/* Uplinks, uplink.c. Opened before the sandbox is entered. spec: none, user[,...], tap:IF. 0, or a
- * negative errno with one sentence in why. */
+/* Uplinks, uplink.c and nic.c. Opened before the sandbox is entered. spec: none, user[,...],
+ * tap:IF, nic:IF. 0, or a negative errno with one sentence in why. */
 int uplink_open(struct daemon *d, const char *spec, char *why, size_t size);
 void uplink_close(struct daemon *d);
+int nic_open(struct daemon *d, const char *name, char *why, size_t size);
+void nic_close(struct daemon *d);
+/* Sets an interface up, if it is down and we may. */
+void uplink_set_up(const char *name);
 
 #endif

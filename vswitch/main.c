@@ -45,7 +45,7 @@ enum {
 
 static const struct opt options[] = {
     {OPT_NAME, "name", 0, "NAME", "the switch, 1 to 8 characters (required)", NULL},
-    {OPT_UPLINK, "uplink", 0, "KIND", "none (default), user[,...] or tap:INTERFACE", NULL},
+    {OPT_UPLINK, "uplink", 0, "KIND", "none (default), user[,...], tap:IF or nic:IF", NULL},
     {OPT_PORT, "port", 0, "N", "set a port: N[,vlan=ID][,down][,reserved=COUNT]", NULL},
     {OPT_PCAP, "pcap", 0, "N:FILE", "capture a port (or uplink) to a file", NULL},
     {OPT_DAEMON, "daemon", 'd', NULL, "go to the background once the switch works", NULL},
@@ -74,19 +74,21 @@ static void print_help(void)
     printf("usage: hpvmnetd --name NAME [OPTION]...\n\n"
            "A virtual switch: guests plug their network adapters into its ports.\n\n");
     opts_print(stdout, options, OPTIONS);
-    printf("\nExamples:\n"
-           "  hpvmnetd --name localnet                     guests among themselves\n"
-           "  hpvmnetd --name lan1 --uplink user           and out through the host's user\n"
-           "  hpvmnetd --name lan1 --uplink tap:tap0       onto an interface of the host (root)\n"
-           "  hpvmnetd --name lan1 --port 1,vlan=100       port 1 is in VLAN 100\n"
-           "  hpvmnetd --name lan1 --ask status            ports, addresses and counters\n"
-           "  hpvmnetd --name lan1 --ask 'port 2 vlan 7'   change a port of the running switch\n"
-           "  hpvmnetd --name lan1 --ask shutdown          end it\n"
-           "  kittson run --net switch:lan1,port=1 ...     a guest on port 1\n\n"
-           "Without --daemon it stays in the foreground until it gets a signal or `shutdown'.\n"
-           "Requests: status, clear, port N vlan ID|none, port N up|down, port N reserve COUNT,\n"
-           "hostfwd add|remove|list, pcap start N FILE, pcap stop N, shutdown.\n"
-           "Manual: man hpvmnetd. Exit status: 0 fine, 1 it failed, 2 bad usage.\n");
+    printf(
+        "\nExamples:\n"
+        "  hpvmnetd --name localnet                     guests among themselves\n"
+        "  hpvmnetd --name lan1 --uplink user           and out through the host's user\n"
+        "  hpvmnetd --name lan1 --uplink tap:tap0       onto a TAP interface of the host (root)\n"
+        "  hpvmnetd --name lan1 --uplink nic:eth0       onto any LAN interface of it (root)\n"
+        "  hpvmnetd --name lan1 --port 1,vlan=100       port 1 is in VLAN 100\n"
+        "  hpvmnetd --name lan1 --ask status            ports, addresses and counters\n"
+        "  hpvmnetd --name lan1 --ask 'port 2 vlan 7'   change a port of the running switch\n"
+        "  hpvmnetd --name lan1 --ask shutdown          end it\n"
+        "  kittson run --net switch:lan1,port=1 ...     a guest on port 1\n\n"
+        "Without --daemon it stays in the foreground until it gets a signal or `shutdown'.\n"
+        "Requests: status, clear, port N vlan ID|none, port N up|down, port N reserve COUNT,\n"
+        "hostfwd add|remove|list, pcap start N FILE, pcap stop N, shutdown.\n"
+        "Manual: man hpvmnetd. Exit status: 0 fine, 1 it failed, 2 bad usage.\n");
 }
 
 /* --- options --- */
@@ -206,7 +208,7 @@ static void already_exists(const char *name, char *why, size_t size)
     for (const char *p = name; *p != '\0'; p++)
         v = v << 8 | (unsigned char)*p;
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)v);
-    snprintf(why, size, "Switch %s already exists (%s)", hex, name);
+    snprintf(why, size, "Switch %s already exists", hex);
 }
 
 static int take_lock(const char *name, struct places *p, char *why, size_t size)

@@ -1,21 +1,22 @@
 /* Port sockets: what connects, says hello and then sends and gets frames (switch_proto.h). Whoever
  * does something else is cut off; whoever does not read loses frames, which the switch counts. */
-#define _GNU_SOURCE /* recvmmsg, accept4 */
+#define _GNU_SOURCE /* recvmmsg */
 #include "daemon.h"
 #include "frameq.h"
 #include "log.h"
 
 #include <errno.h>
-#include <glib-unix.h>
+#include <glib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH       32
-#define ROUNDS      4 /* batches before others have their turn */
-#define HELLO_S     10
-#define MESSAGE_MAX (sizeof(struct switch_header) + VSWITCH_FRAME_MAX + 8) /* longer ones are cut  \
-                                                                            */
+#define BATCH   32
+#define ROUNDS  4 /* batches before others have their turn */
+#define HELLO_S 10
+#define MESSAGE_MAX                                                                                \
+    (sizeof(struct switch_header) + VSWITCH_FRAME_MAX + 8) /* longer ones are cut                  \
+                                                            */
 
 struct conn {
     GSource base;
@@ -263,22 +264,7 @@ void ports_add(struct daemon *d, int fd)
     d->conns++;
 }
 
-static gboolean on_connection(gint listener, GIOCondition condition, gpointer opaque)
-{
-    struct daemon *d = opaque;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)condition;
-    if (fd < 0)
-        return G_SOURCE_CONTINUE;
-    if (d->conns >= DAEMON_CONNECTIONS)
-        close(fd);
-    else
-        ports_add(d, fd);
-    return G_SOURCE_CONTINUE;
-}
-
 void ports_listen(struct daemon *d, int fd)
 {
-    g_unix_fd_add(fd, G_IO_IN, on_connection, d);
+    daemon_accept(d, fd, &d->conns, DAEMON_CONNECTIONS, ports_add);
 }

@@ -1,4 +1,5 @@
-/* What a switch's uplink is: nothing, a user network or a TAP interface of the host. */
+/* What a switch's uplink is: nothing, a user network, a TAP interface or (nic.c) another interface
+ * of the host. */
 #define _GNU_SOURCE
 #include "broker.h"
 #include "daemon.h"
@@ -94,16 +95,18 @@ static gboolean on_tap(gint fd, GIOCondition condition, gpointer opaque)
 
 /* An interface that is down carries nothing; not being allowed to set it up is no error: its owner
  * may have done so. */
-static void set_up(struct ifreq *r)
+void uplink_set_up(const char *name)
 {
+    struct ifreq r = {0};
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+    g_strlcpy(r.ifr_name, name, sizeof r.ifr_name);
     if (s < 0)
         return;
-    if (ioctl(s, SIOCGIFFLAGS, r) == 0 && !(r->ifr_flags & IFF_UP)) {
-        r->ifr_flags |= IFF_UP;
-        if (ioctl(s, SIOCSIFFLAGS, r) != 0)
-            log_warn("uplink tap:%s: the interface is down and cannot be set up: %s", r->ifr_name,
+    if (ioctl(s, SIOCGIFFLAGS, &r) == 0 && !(r.ifr_flags & IFF_UP)) {
+        r.ifr_flags |= IFF_UP;
+        if (ioctl(s, SIOCSIFFLAGS, &r) != 0)
+            log_warn("uplink %s: the interface is down and cannot be set up: %s", name,
                      strerror(errno));
     }
     close(s);
@@ -128,7 +131,7 @@ static int open_tap(struct daemon *d, const char *name, char *why, size_t size)
             close(fd);
         return err;
     }
-    set_up(&r);
+    uplink_set_up(r.ifr_name);
     struct tap *t = g_new0(struct tap, 1);
     *t = (struct tap){.fd = fd, .daemon = d};
     t->source = g_unix_fd_add(fd, G_IO_IN, on_tap, t);
@@ -145,15 +148,18 @@ int uplink_open(struct daemon *d, const char *spec, char *why, size_t size)
         return 0;
     if (strncmp(spec, "tap:", 4) == 0)
         return open_tap(d, spec + 4, why, size);
+    if (strncmp(spec, "nic:", 4) == 0)
+        return nic_open(d, spec + 4, why, size);
     if (strncmp(spec, "user", 4) == 0)
         return open_user(d, spec, why, size);
-    snprintf(why, size, "--uplink %s: give none, user[,...] or tap:INTERFACE", spec);
+    snprintf(why, size, "--uplink %s: give none, user[,...], tap:INTERFACE or nic:INTERFACE", spec);
     return -EINVAL;
 }
 
 void uplink_close(struct daemon *d)
 {
     usernet_free(d->user);
+    nic_close(d);
     if (d->tap == NULL)
         return;
     if (d->tap->source != 0)

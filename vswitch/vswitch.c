@@ -20,6 +20,7 @@ struct vswitch {
     GHashTable *addresses;
     unsigned learned; /* entries that are not fixed */
     bool uplink_tags;
+    struct vswitch_cycles cycles;
     struct vswitch_counters counters;           /* all ports and the uplink together */
     struct vswitch_port port[SWITCH_PORTS + 1]; /* 0: the uplink */
 };
@@ -158,6 +159,17 @@ static bool learn(struct vswitch *s, unsigned port, const uint8_t *mac, int vlan
 
 /* --- out --- */
 
+static bool hand_over(struct vswitch *s, unsigned port, const uint8_t *frame, size_t len)
+{
+    const struct vswitch_end *end = &s->port[port].end;
+    uint64_t start = __builtin_ia32_rdtsc();
+    bool taken = end->frame(end->opaque, frame, len);
+
+    *(port == VSWITCH_UPLINK ? &s->cycles.to_uplink : &s->cycles.to_guests) +=
+        __builtin_ia32_rdtsc() - start;
+    return taken;
+}
+
 static void send_to_port(struct vswitch *s, unsigned port, const uint8_t *frame, size_t len)
 {
     struct vswitch_port *p = &s->port[port];
@@ -166,7 +178,7 @@ static void send_to_port(struct vswitch *s, unsigned port, const uint8_t *frame,
         vswitch_count_drop(s, port, DROP_DOWN);
         return;
     }
-    if (!p->end.frame(p->end.opaque, frame, len)) {
+    if (!hand_over(s, port, frame, len)) {
         vswitch_count_drop(s, port, DROP_FULL);
         return;
     }
@@ -287,7 +299,7 @@ static enum vswitch_drop fault(const struct vswitch_port *p, const uint8_t *fram
     return for_bridges(frame) ? DROP_FILTERED : DROP_REASONS;
 }
 
-void vswitch_input(struct vswitch *s, unsigned port, const uint8_t *frame, size_t len)
+static void input(struct vswitch *s, unsigned port, const uint8_t *frame, size_t len)
 {
     struct vswitch_port *p = &s->port[port];
     int vlan = vswitch_vlan(p);
@@ -308,6 +320,15 @@ void vswitch_input(struct vswitch *s, unsigned port, const uint8_t *frame, size_
         vswitch_count_drop(s, port, why);
 }
 
+void vswitch_input(struct vswitch *s, unsigned port, const uint8_t *frame, size_t len)
+{
+    uint64_t start = __builtin_ia32_rdtsc();
+
+    input(s, port, frame, len);
+    s->cycles.in += __builtin_ia32_rdtsc() - start;
+    s->cycles.frames++;
+}
+
 /* --- ports --- */
 
 const struct vswitch_port *vswitch_port(const struct vswitch *s, unsigned port)
@@ -318,6 +339,11 @@ const struct vswitch_port *vswitch_port(const struct vswitch *s, unsigned port)
 const struct vswitch_counters *vswitch_counters(const struct vswitch *s)
 {
     return &s->counters;
+}
+
+struct vswitch_cycles vswitch_cycles(const struct vswitch *s)
+{
+    return s->cycles;
 }
 
 unsigned vswitch_addresses(const struct vswitch *s)
@@ -506,6 +532,7 @@ void vswitch_flush_captures(struct vswitch *s)
 void vswitch_clear_counters(struct vswitch *s)
 {
     memset(&s->counters, 0, sizeof s->counters);
+    memset(&s->cycles, 0, sizeof s->cycles);
     for (unsigned i = 0; i <= SWITCH_PORTS; i++)
         memset(&s->port[i].counters, 0, sizeof s->port[i].counters);
 }

@@ -44,6 +44,12 @@ struct vswitch_counters {
     uint64_t dropped[DROP_REASONS];
 };
 
+/* What frames have cost in cycles of the host's clock: all of it, and the parts of it for handing
+ * them to the uplink and to guests. */
+struct vswitch_cycles {
+    uint64_t frames, in, to_uplink, to_guests;
+};
+
 enum vswitch_state {
     PORT_UNUSED,    /* nothing to list */
     PORT_AVAILABLE, /* only a VLAN is configured */
@@ -98,6 +104,7 @@ const struct vswitch_port *vswitch_port(const struct vswitch *s, unsigned port);
 enum vswitch_state vswitch_state(const struct vswitch_port *p);
 int vswitch_vlan(const struct vswitch_port *p); /* the one in force */
 const struct vswitch_counters *vswitch_counters(const struct vswitch *s);
+struct vswitch_cycles vswitch_cycles(const struct vswitch *s);
 unsigned vswitch_addresses(const struct vswitch *s);
 
 /* 0, -ENOENT (no such port) or -EINVAL. */
