@@ -8,6 +8,7 @@ usage: e2e_net.py [MEGABYTES]
 """
 import os
 import random
+import signal
 import socket
 import struct
 import sys
@@ -187,10 +188,14 @@ def tftp(g):
 
 # --- the uplink's process ---
 
+def uplink_process(g):
+    with open("/proc/%d/task/%d/children" % (g.process.pid, g.process.pid)) as f:
+        return int(f.read().split()[0])
+
+
 def confined(g):
     """No privileges, no new ones, system calls filtered; nothing of the guest's is open in it."""
-    with open("/proc/%d/task/%d/children" % (g.process.pid, g.process.pid)) as f:
-        child = int(f.read().split()[0])
+    child = uplink_process(g)
     with open("/proc/%d/status" % child) as f:
         status = dict(x.rstrip("\n").split(":\t", 1) for x in f if ":\t" in x)
     check(status["Name"] == "hpvmnetd", "the child is another: " + status["Name"])
@@ -204,6 +209,14 @@ def confined(g):
         return  # not even we may look
     check(not any("vmlinux" in x or "initramfs" in x or "console" in x for x in names),
           "the process has files of the guest: %s" % names)
+
+
+def dies(g):
+    """Another process takes its place, with the forwards."""
+    os.kill(uplink_process(g), signal.SIGKILL)
+    wait_until(lambda: "its process has ended" in g.stderr(), 60, "nobody misses the process")
+    wait_until(lambda: pings(g, "10.0.2.2", 1), 60, "the router does not come back")
+    confined(g)
 
 
 def check_counters(g):
@@ -246,6 +259,7 @@ def test():
             six(g, ports[3])
             check_counters(g)
             check("ended" not in g.stderr(), "the uplink's process ended: " + g.stderr())
+            dies(g)
             g.send("poweroff -f\n")
             check(g.wait(120) == 0, "the guest did not power off")
         check_capture(os.path.join(path, "capture"))

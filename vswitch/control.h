@@ -4,15 +4,21 @@
  * bytes; the answer is any number of lines that begin with "+" and then "ok" or "error SENTENCE".
  * Fields are KEY=VALUE between blanks; blanks, '%' and what is not printable in a value are %XX.
  *
- *   status                      +switch name= pid= state=Up uplink= ports= addresses= CYCLES
- * COUNTERS +port number= state= vlan= guest= mac= reserved= capture= COUNTERS for each port that
- * has something to list; number=uplink for the uplink. Number of guests' ports: lines with state
- * Active or Down clear                       counters start from 0 port N vlan ID|none         N: 1
- * to 100 port N up|down port N reserve COUNT        how many guests have the port in their
- * configuration hostfwd add SPEC            as in user,hostfwd=SPEC hostfwd remove
- * tcp|udp:[ADDR]:PORT hostfwd list                +hostfwd SPEC pcap start N|uplink         the
- * file's descriptor comes with the line (SCM_RIGHTS) pcap stop N|uplink shutdown answers, then the
- * switch ends
+ *   status                      +switch name= pid= state=Up uplink= ports= addresses=
+ *                               CYCLES COUNTERS
+ *                               +port number= state= vlan= guest= mac= reserved= capture= COUNTERS
+ *                               for each port that has something to list; number=uplink for the
+ *                               uplink. Number of guests' ports: lines with state Active or Down
+ *   clear                       counters start from 0
+ *   port N vlan ID|none         N: 1 to 100
+ *   port N up|down
+ *   port N reserve COUNT        how many guests have the port in their configuration
+ *   hostfwd add SPEC            as in user,hostfwd=SPEC
+ *   hostfwd remove tcp|udp:[ADDR]:PORT
+ *   hostfwd list                +hostfwd SPEC
+ *   pcap start N|uplink         the file's descriptor comes with the line (SCM_RIGHTS)
+ *   pcap stop N|uplink
+ *   shutdown                    answers, then the switch ends
  *
  * COUNTERS: in= in_bytes= out= out_bytes= broadcasts= dropped= and drop_REASON= for each reason;
  * "in" is from the guest or the outside, "out" to it. CYCLES: cycles_in= for a frame on average

@@ -74,21 +74,20 @@ static void print_help(void)
     printf("usage: hpvmnetd --name NAME [OPTION]...\n\n"
            "A virtual switch: guests plug their network adapters into its ports.\n\n");
     opts_print(stdout, options, OPTIONS);
-    printf(
-        "\nExamples:\n"
-        "  hpvmnetd --name localnet                     guests among themselves\n"
-        "  hpvmnetd --name lan1 --uplink user           and out through the host's user\n"
-        "  hpvmnetd --name lan1 --uplink tap:tap0       onto a TAP interface of the host (root)\n"
-        "  hpvmnetd --name lan1 --uplink nic:eth0       onto any LAN interface of it (root)\n"
-        "  hpvmnetd --name lan1 --port 1,vlan=100       port 1 is in VLAN 100\n"
-        "  hpvmnetd --name lan1 --ask status            ports, addresses and counters\n"
-        "  hpvmnetd --name lan1 --ask 'port 2 vlan 7'   change a port of the running switch\n"
-        "  hpvmnetd --name lan1 --ask shutdown          end it\n"
-        "  kittson run --net switch:lan1,port=1 ...     a guest on port 1\n\n"
-        "Without --daemon it stays in the foreground until it gets a signal or `shutdown'.\n"
-        "Requests: status, clear, port N vlan ID|none, port N up|down, port N reserve COUNT,\n"
-        "hostfwd add|remove|list, pcap start N FILE, pcap stop N, shutdown.\n"
-        "Manual: man hpvmnetd. Exit status: 0 fine, 1 it failed, 2 bad usage.\n");
+    printf("\nExamples:\n"
+           "  hpvmnetd --name localnet                     guests among themselves\n"
+           "  hpvmnetd --name lan1 --uplink user           and out through the host's user\n"
+           "  hpvmnetd --name lan1 --uplink tap:tap0       onto a TAP interface (root)\n"
+           "  hpvmnetd --name lan1 --uplink nic:eth0       onto another interface (root)\n"
+           "  hpvmnetd --name lan1 --port 1,vlan=100       port 1 is in VLAN 100\n"
+           "  hpvmnetd --name lan1 --ask status            ports, addresses and counters\n"
+           "  hpvmnetd --name lan1 --ask 'port 2 vlan 7'   change a port of the running switch\n"
+           "  hpvmnetd --name lan1 --ask shutdown          end it\n"
+           "  kittson run --net switch:lan1,port=1 ...     a guest on port 1\n\n"
+           "Without --daemon it stays in the foreground until it gets a signal or `shutdown'.\n"
+           "Requests: status, clear, port N vlan ID|none, port N up|down, port N reserve COUNT,\n"
+           "hostfwd add|remove|list, pcap start N FILE, pcap stop N, shutdown.\n"
+           "Manual: man hpvmnetd. Exit status: 0 fine, 1 it failed, 2 bad usage.\n");
 }
 
 /* --- options --- */

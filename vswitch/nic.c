@@ -21,8 +21,7 @@
 #define ROUND     64 /* frames before others have their turn */
 #define FRAME_MAX (1u << 17)
 #define TAG_SIZE  4
-#define LOOK_S    1 /* whether the interface is still there: nothing says so when it went down first \
-                     */
+#define LOOK_S    1 /* between looks at an interface: that it went after it was down nobody says */
 
 struct nic {
     int fd;

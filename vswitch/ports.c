@@ -14,9 +14,8 @@
 #define BATCH   32
 #define ROUNDS  4 /* batches before others have their turn */
 #define HELLO_S 10
-#define MESSAGE_MAX                                                                                \
-    (sizeof(struct switch_header) + VSWITCH_FRAME_MAX + 8) /* longer ones are cut                  \
-                                                            */
+/* Longer ones are cut. */
+#define MESSAGE_MAX (sizeof(struct switch_header) + VSWITCH_FRAME_MAX + 8)
 
 struct conn {
     GSource base;
