@@ -283,7 +283,7 @@ static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 }
 
 /* Where control went lately, by virtual address. Translated code looks in it too. */
-#define JUMP_ENTRIES 1024u
+#define JUMP_ENTRIES 8192u
 struct jump_entry {
     uint64_t key;
     struct block *b;

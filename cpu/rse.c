@@ -149,6 +149,54 @@ static bool rse_load_one(struct cpu *c, const struct uop *u)
     return true;
 }
 
+/* --- several registers at a time ---
+ *
+ * Up to the next NaT collection, which is never beyond the page, where nothing stands in the way:
+ * the page is in the soft TLB, no NaT bit is about and no advanced load. They do as many of n as
+ * they can, none if the first needs a look. */
+
+static unsigned rse_store_run(struct cpu *c, unsigned n)
+{
+    uint64_t addr = c->bspstore;
+    const struct stlb_entry *e = &c->stlb->rse[addr >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+    unsigned bit = addr >> 3 & 0x3f, run = n < 63 - bit ? n : 63 - bit;
+
+    if (unlikely((addr & ~0xff8ull) != e->wtag || c->nat_seen || c->alat_used))
+        return 0;
+    memcpy((void *)(addr + e->addend), &c->stk[c->bof - (uint32_t)c->ndirty], 8 * run);
+    c->rnat &= ~(((1ull << run) - 1) << bit);
+    c->bspstore += 8 * run;
+    c->ndirty -= (int)run;
+    return run;
+}
+
+static unsigned rse_load_run(struct cpu *c, unsigned n)
+{
+    uint64_t last = c->bspstore - 8, addr;
+    const struct stlb_entry *e = &c->stlb->rse[last >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+    unsigned bit = last >> 3 & 0x3f, run = n < bit + 1 ? n : bit + 1;
+    uint32_t k = (uint32_t)((int)c->bof - c->ndirty) - run;
+
+    if (unlikely((last & ~0xff8ull) != e->rtag || bit == 63 || c->rnat))
+        return 0;
+    addr = last - 8 * (run - 1);
+    memcpy(&c->stk[k], (const void *)(addr + e->addend), 8 * run);
+    memset(&c->stk_nat[k], 0, run);
+    c->bspstore = addr;
+    c->ndirty += (int)run;
+    return run;
+}
+
+static bool rse_store_some(struct cpu *c, const struct uop *u, int n)
+{
+    return rse_store_run(c, (unsigned)n) || rse_store_one(c, u);
+}
+
+static bool rse_load_some(struct cpu *c, const struct uop *u, int n)
+{
+    return rse_load_run(c, (unsigned)n) || rse_load_one(c, u);
+}
+
 /* --- frames --- */
 
 /* A frame stays incomplete (ndirty < 0) while a mandatory load faults. Only cover and rfi are
@@ -198,7 +246,7 @@ void rse_return(struct cpu *c, uint64_t cfm, unsigned n)
 bool rse_complete(struct cpu *c)
 {
     while (unlikely(c->ndirty < 0))
-        if (!rse_load_one(c, NULL))
+        if (!rse_load_some(c, NULL, -c->ndirty))
             return false;
     return true;
 }
@@ -207,7 +255,7 @@ bool rse_alloc(struct cpu *c, const struct uop *u, unsigned sof, unsigned sol, u
 {
     rse_settle(c);
     while (unlikely(c->ndirty + (int)sof > CPU_PHYS_STACKED))
-        if (!rse_store_one(c, u))
+        if (!rse_store_some(c, u, c->ndirty + (int)sof - CPU_PHYS_STACKED))
             return false;
     rse_forget_nats(c, c->bof + sof, c->bof + c->cfm.sof);
     /* What new registers hold is undefined; NaT bits left there would only slow things down. */
@@ -236,7 +284,7 @@ bool rse_flush(struct cpu *c, const struct uop *u)
 {
     rse_settle(c);
     while (c->ndirty > 0)
-        if (!rse_store_one(c, u))
+        if (!rse_store_some(c, u, c->ndirty))
             return false;
     if (c->bspstore == c->bsp)
         return true;
@@ -267,7 +315,7 @@ bool rse_loadrs(struct cpu *c, const struct uop *u)
 
     rse_settle(c);
     while (c->ndirty < n)
-        if (!rse_load_one(c, u))
+        if (!rse_load_some(c, u, (int)(n - c->ndirty)))
             return false;
     /* The tear point is a NaT collection's: it is among what must be loaded. */
     if (c->bspstore == want + 8 && is_rnat_slot(want)) {

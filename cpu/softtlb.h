@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define STLB_BITS     10
+#define STLB_BITS     12
 #define STLB_ENTRIES  (1u << STLB_BITS)
 #define STLB_PHYS     4 /* context of physical accesses; 0..3 are privilege levels */
 #define STLB_NEVER    5 /* context that matches nothing */
