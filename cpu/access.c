@@ -75,7 +75,8 @@ enum tlb_fault access_lookup(struct cpu *c, uint64_t va, unsigned acc, unsigned 
     } else if (unlikely(t->changed)) {
         lockstep_unsettle(c);
         stlb_flush_range(c, va, t->ps);
-        block_flush_lookup(c);
+        if (acc & ACC_EXEC)
+            block_flush_rid(c, (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff);
     }
     return f;
 }
@@ -138,10 +139,11 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
 {
     struct stlb_entry *set = flags & ACC_RSE ? c->stlb->rse : c->stlb->data;
     uint64_t page = va & ~0xfffull, pa = t->pa & ~0xfffull;
-    struct stlb_entry *e = &set[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
+    struct stlb_entry *e;
     uint8_t *host;
 
-    if (set == c->stlb->ctx[STLB_NEVER] || (c->psr & PSR_DA) || t->ma != MA_WB)
+    /* A region register's new value counts for the copies from the next serialisation on. */
+    if (set == c->stlb->never.entry || (c->psr & PSR_DA) || t->ma != MA_WB || c->rr_dirty)
         return;
     if (unlikely(c->breaks) && breakset_watches_page(c->breaks, page))
         return;
@@ -150,6 +152,7 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
     if (!host)
         return;
     c->stlb->fills++;
+    e = stlb_place(c, set, va);
     e->addend = (uint64_t)host - page;
     e->pa = pa;
     e->rtag = t->rights & ACC_READ ? page : STLB_INVALID;

@@ -35,14 +35,61 @@ struct blockcache {
 
 /* --- virtual look-up --- */
 
+/* What is known of a virtual address of code counts as long as its region id's number is the one it
+ * was found under. So addresses of another process's code are not found, and still known when that
+ * process runs again. */
+#define GEN_SLOTS 256u
+
+struct code_gens {
+    uint64_t last;
+    struct {
+        uint32_t rid;
+        uint64_t gen; /* 0: none */
+    } of[GEN_SLOTS];
+};
+
+struct code_gens *code_gens_new(void)
+{
+    return calloc(1, sizeof(struct code_gens));
+}
+
+static uint32_t region_rid(const struct cpu *c, unsigned n)
+{
+    return (uint32_t)(c->tr.rr[n] >> 8) & 0xffffff;
+}
+
+void block_region_changed(struct cpu *c, unsigned n)
+{
+    struct code_gens *g = c->gens;
+    uint32_t rid = region_rid(c, n);
+
+    if (g->of[rid % GEN_SLOTS].rid != rid || !g->of[rid % GEN_SLOTS].gen) {
+        g->of[rid % GEN_SLOTS].rid = rid;
+        g->of[rid % GEN_SLOTS].gen = ++g->last;
+    }
+    c->code_gen[n] = g->of[rid % GEN_SLOTS].gen;
+}
+
+void block_flush_rid(struct cpu *c, uint32_t rid)
+{
+    if (c->gens->of[rid % GEN_SLOTS].rid == rid)
+        c->gens->of[rid % GEN_SLOTS].gen = 0;
+    for (unsigned n = 0; n < TLB_RR_COUNT; n++)
+        if (region_rid(c, n) == rid)
+            block_region_changed(c, n);
+}
+
 void block_flush_lookup(struct cpu *c)
 {
-    c->code_gen++;
+    for (unsigned k = 0; k < GEN_SLOTS; k++)
+        c->gens->of[k].gen = 0;
+    for (unsigned n = 0; n < TLB_RR_COUNT; n++)
+        block_region_changed(c, n);
 }
 
 void block_remember(struct cpu *c, uint64_t ip, struct block *b)
 {
-    *jump_slot(c, ip) = (struct jump_entry){block_key(c, ip), b, c->code_gen, 0};
+    *jump_slot(c, ip) = (struct jump_entry){block_key(c, ip), b, c->code_gen[ip >> 61], 0};
 }
 
 /* --- pages --- */

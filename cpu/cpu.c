@@ -54,7 +54,8 @@ struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem)
     c->mem = mem;
     c->tlb = tlb_new();
     c->stlb = calloc(1, sizeof *c->stlb);
-    c->blocks = blockcache_new(c);
+    c->gens = code_gens_new();
+    c->blocks = c->gens ? blockcache_new(c) : NULL;
     if (!c->tlb || !c->stlb || !c->blocks) {
         cpu_free(c);
         return NULL;
@@ -102,6 +103,7 @@ void cpu_free(struct cpu *c)
     jit_free(c->jit);
     free(c->dahs);
     free(c->stlb);
+    free(c->gens);
     free(c);
 }
 
@@ -159,6 +161,8 @@ void cpu_reset(struct cpu *c)
         c->itc_hz = 400000000;
     c->last_vector = -1;
     set_identity(c);
+    c->rr_dirty = 0;
+    stlb_switch(c);
     stlb_flush(c);
     block_flush_lookup(c);
     cpu_set_psr(c, PSR_BN);
@@ -304,7 +308,7 @@ void cpu_set_psr(struct cpu *c, uint64_t psr)
     c->psr = psr;
     c->key_context = (psr >> PSR_CPL_SHIFT & 3) | (psr & PSR_IT ? 4 : 0);
     if (c->rr_dirty) {
-        stlb_flush_regions(c, c->rr_dirty);
+        stlb_switch(c);
         c->rr_dirty = 0;
     }
     cpu_update_context(c);

@@ -294,6 +294,7 @@ UOP_BODY(insert)
     uint64_t pte = gr_get(c, u->r2, gen), slot = tr ? gr_get(c, u->r3, gen) & 0xff : 0;
     uint64_t va = c->cr[CR_IFA];
     bool changed = false;
+    uint32_t rid;
     unsigned ps;
     int r;
 
@@ -306,8 +307,8 @@ UOP_BODY(insert)
     if (tr && slot >= TLB_TR_COUNT)
         return fault_genex(c, u, GENEX_RESERVED);
     c->tr.psr = c->psr;
-    ps = stlb_purge_size(c, va, c->cr[CR_ITIR] >> 2 & 0x3f,
-                         (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff);
+    rid = (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff;
+    ps = stlb_purge_size(c, va, c->cr[CR_ITIR] >> 2 & 0x3f, rid);
     r = tr ? tlb_insert_tr(c->tlb, side, (unsigned)slot, va, pte, c->cr[CR_ITIR], &c->tr, &changed)
            : tlb_insert_tc(c->tlb, side, va, pte, c->cr[CR_ITIR], &c->tr, &changed);
     if (r == -1 || r == -2)
@@ -320,7 +321,7 @@ UOP_BODY(insert)
     } else if (changed || tr) {
         stlb_flush_range(c, va, ps);
         if (inst) /* code is found through the instruction side only */
-            block_flush_lookup(c);
+            block_flush_rid(c, rid);
     } else if (!inst) {
         stlb_flush_range(c, va, MEM_PAGE_SHIFT);
     }
@@ -328,18 +329,19 @@ UOP_BODY(insert)
 }
 UOP_DEFINE_GEN(insert)
 
-static void purged(struct cpu *c, uint64_t va, unsigned ps)
+/* code: translations of instructions are among what was purged. */
+static void purged(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid, bool code)
 {
     stlb_flush_range(c, va, ps);
-    block_flush_lookup(c);
+    if (code)
+        block_flush_rid(c, rid);
 }
 
 void cpu_remote_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid)
 {
     unsigned gone = stlb_purge_size(c, va, ps, rid);
 
-    tlb_purge_tc(c->tlb, va, ps, rid);
-    purged(c, va, gone);
+    purged(c, va, gone, rid, tlb_purge_tc(c->tlb, va, ps, rid));
     alat_clear(c);
 }
 
@@ -347,6 +349,7 @@ UOP_BODY(purge)
 {
     uint64_t va = gr_get(c, u->r3, gen), size = gr_get(c, u->r2, gen);
     unsigned ps = size >> 2 & 0x3f, gone;
+    bool code;
     uint32_t rid = (uint32_t)(c->tr.rr[va >> 61] >> 8) & 0xffffff;
 
     PRIVILEGED();
@@ -359,19 +362,19 @@ UOP_BODY(purge)
     gone = stlb_purge_size(c, va, ps, rid);
     switch (u->op) {
     case OP_ptr_d:
-        tlb_purge_tr(c->tlb, TLB_DATA, va, ps, rid);
+        code = tlb_purge_tr(c->tlb, TLB_DATA, va, ps, rid);
         break;
     case OP_ptr_i:
-        tlb_purge_tr(c->tlb, TLB_INST, va, ps, rid);
+        code = tlb_purge_tr(c->tlb, TLB_INST, va, ps, rid);
         break;
     default:
-        tlb_purge_tc(c->tlb, va, ps, rid);
+        code = tlb_purge_tc(c->tlb, va, ps, rid);
         if (u->op != OP_ptc_l && c->hooks.ptc_global)
             c->hooks.ptc_global(c->hooks.opaque, c, va, ps, rid);
     }
     if (u->op == OP_ptc_ga)
         alat_clear(c);
-    purged(c, va, gone);
+    purged(c, va, gone, rid, code);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(purge)
@@ -519,8 +522,9 @@ UOP_BODY(order)
     (void)gen;
     if (u->op == OP_srlz_d || u->op == OP_srlz_i) {
         if (c->rr_dirty) {
-            stlb_flush_regions(c, c->rr_dirty);
             c->rr_dirty = 0;
+            stlb_switch(c);
+            cpu_update_context(c);
         }
     }
     return uop_next(c, u);

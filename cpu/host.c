@@ -65,16 +65,6 @@ void cpu_skip_ticks(struct cpu *c, uint64_t ticks)
     c->itc_offset += ticks;
 }
 
-static unsigned entries_in_use(const struct softtlb *t)
-{
-    unsigned n = 0;
-
-    for (unsigned x = 0; x < STLB_CONTEXTS; x++)
-        for (unsigned k = 0; k < STLB_ENTRIES; k++)
-            n += t->ctx[x][k].rtag != STLB_INVALID || t->ctx[x][k].wtag != STLB_INVALID;
-    return n;
-}
-
 static void print_left(const struct cpu *c, FILE *out)
 {
     static const char *const names[LEFT_REASONS] = {
@@ -94,8 +84,8 @@ void cpu_print_stats(const struct cpu *c, FILE *out)
 
     fprintf(out,
             "  soft TLB: %" PRIu64 " pages entered, %" PRIu64 " pages removed, %" PRIu64
-            " times emptied, %u of %u entries in use\n",
-            t->fills, t->page_flushes, t->flushes, entries_in_use(t), STLB_CONTEXTS * STLB_ENTRIES);
+            " times emptied, %" PRIu64 " switches of address space, %u entries in use\n",
+            t->fills, t->page_flushes, t->flushes, t->switches, stlb_in_use(t));
     print_left(c, out);
     if (c->jit)
         jit_print_stats(c->jit, out);

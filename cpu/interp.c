@@ -53,24 +53,24 @@ void cpu_update_mode(struct cpu *c)
     c->mode = rotated || c->nat_seen;
 }
 
-static struct stlb_entry *data_context(struct cpu *c)
+static unsigned data_context(const struct cpu *c)
 {
     if (c->psr & (PSR_BE | PSR_DB))
-        return c->stlb->ctx[STLB_NEVER];
-    return c->stlb->ctx[c->psr & PSR_DT ? cpu_cpl(c) : STLB_PHYS];
+        return STLB_NEVER;
+    return c->psr & PSR_DT ? cpu_cpl(c) : STLB_PHYS;
 }
 
-static struct stlb_entry *rse_context(struct cpu *c)
+static unsigned rse_context(const struct cpu *c)
 {
     if ((c->rsc >> 4 & 1) || (c->psr & PSR_DB))
-        return c->stlb->ctx[STLB_NEVER];
-    return c->stlb->ctx[c->psr & PSR_RT ? c->rsc >> 2 & 3 : STLB_PHYS];
+        return STLB_NEVER;
+    return c->psr & PSR_RT ? c->rsc >> 2 & 3 : STLB_PHYS;
 }
 
 void cpu_update_context(struct cpu *c)
 {
-    c->stlb->data = data_context(c);
-    c->stlb->rse = rse_context(c);
+    c->stlb->data = stlb_context(c, data_context(c));
+    c->stlb->rse = stlb_context(c, rse_context(c));
     c->deny = (c->psr & PSR_DFL ? DENY_FL : 0) | (c->psr & PSR_DFH ? DENY_FH : 0);
     c->step = c->psr & PSR_STEP_BITS;
 }
@@ -266,7 +266,7 @@ static const struct uop *link_slow(struct cpu *c, const struct uop *u, struct uo
         return NULL;
     link->target = b;
     link->key = block_key(c, ip);
-    link->gen = local ? LINK_LOCAL : c->code_gen;
+    link->gen = local ? LINK_LOCAL : c->code_gen[ip >> 61];
     return enter(c, b, ip);
 }
 
@@ -278,7 +278,7 @@ const struct uop *uop_goto_linked(struct cpu *c, const struct uop *u, uint64_t i
     c->budget += u->rest;
     if (likely(link->gen == LINK_LOCAL))
         return uop_run(c, link->target->uops);
-    if (likely(link->gen == c->code_gen && link->key == block_key(c, ip)))
+    if (likely(link->gen == c->code_gen[ip >> 61] && link->key == block_key(c, ip)))
         return enter(c, link->target, ip);
     /* The only writer of a block after it was built: its own branch caches. */
     return link_slow(c, u, (struct uop *)(uintptr_t)link, ip);

@@ -287,7 +287,7 @@ static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 struct jump_entry {
     uint64_t key;
     struct block *b;
-    uint64_t gen, unused; /* cpu.code_gen it holds for; size a power of two */
+    uint64_t gen, unused; /* cpu.code_gen of its region then; size a power of two */
 };
 
 static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
@@ -299,7 +299,7 @@ static inline struct block *block_lookup_quick(const struct cpu *c, uint64_t ip)
 {
     const struct jump_entry *j = jump_slot(c, ip);
 
-    return j->key == block_key(c, ip) && j->gen == c->code_gen ? j->b : NULL;
+    return j->key == block_key(c, ip) && j->gen == c->code_gen[ip >> 61] ? j->b : NULL;
 }
 
 struct blockcache *blockcache_new(struct cpu *c);
@@ -312,8 +312,12 @@ void block_invalidate_page(struct cpu *c, uint64_t page);
 void block_forget_all(struct cpu *c);
 /* Frees blocks invalidated meanwhile. Only between blocks. */
 void block_collect(struct cpu *c);
-/* Forgets virtual addresses of code (translations changed). */
+/* Forgets virtual addresses of code, because translations changed: all, or those of a region id. */
 void block_flush_lookup(struct cpu *c);
+void block_flush_rid(struct cpu *c, uint32_t rid);
+/* Region register n has changed. What is known of addresses in its new region counts again. */
+void block_region_changed(struct cpu *c, unsigned n);
+struct code_gens *code_gens_new(void);
 void block_remember(struct cpu *c, uint64_t ip, struct block *b);
 
 /* Runs blocks from c->ip until they leave. */

@@ -133,10 +133,11 @@ static void swap_sides(struct cpu *c)
 /* Back to how a piece began. Cached code addresses only grow older. */
 static void restore(struct cpu *c, const struct cpu *from)
 {
-    uint64_t gen = c->code_gen;
+    uint64_t gen[TLB_RR_COUNT];
 
+    memcpy(gen, c->code_gen, sizeof gen);
     memcpy(c, from, sizeof *c);
-    c->code_gen = gen;
+    memcpy(c->code_gen, gen, sizeof gen);
     cpu_update_context(c);
 }
 

@@ -161,7 +161,7 @@ static int write_rr(struct cpu *c, uint64_t index, uint64_t v)
         return 0;
     c->tr.rr[n] = v;
     c->rr_dirty |= 1u << n;
-    block_flush_lookup(c);
+    block_region_changed(c, n);
     return 0;
 }
 

@@ -365,26 +365,30 @@ static unsigned purge_size(unsigned ps)
     return ps > OFFSET_BITS ? OFFSET_BITS : ps;
 }
 
-void tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid)
+bool tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid)
 {
     struct side *s = &t->side[side];
     uint64_t offset = va & OFFSET_MASK;
+    bool any = false;
 
     ps = purge_size(ps);
     for (uint64_t v = s->tr_valid; v; v &= v - 1) {
         unsigned n = (unsigned)__builtin_ctzll(v);
 
-        if (overlaps(&s->slots[n].e, offset, ps, rid))
+        if (overlaps(&s->slots[n].e, offset, ps, rid)) {
             unlink_slot(s, n);
+            any = true;
+        }
     }
-    drop_overlaps(s, offset, ps, rid);
+    any |= drop_overlaps(s, offset, ps, rid);
+    return any && side == TLB_INST;
 }
 
-void tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid)
+bool tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid)
 {
     ps = purge_size(ps);
     drop_overlaps(&t->side[TLB_DATA], va & OFFSET_MASK, ps, rid);
-    drop_overlaps(&t->side[TLB_INST], va & OFFSET_MASK, ps, rid);
+    return drop_overlaps(&t->side[TLB_INST], va & OFFSET_MASK, ps, rid);
 }
 
 void tlb_purge_all_tc(struct tlb *t)

@@ -107,9 +107,9 @@ int tlb_insert_tr(struct tlb *t, enum tlb_side side, unsigned slot, uint64_t va,
 int tlb_insert_tc(struct tlb *t, enum tlb_side side, uint64_t va, uint64_t pte, uint64_t itir,
                   const struct tlb_regs *r, bool *changed);
 /* ptr.i, ptr.d, ptc.l/g/ga (both sides of the TC), ptc.e (everything in the TC). ps is log2 of the
- * purged size. */
-void tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid);
-void tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid);
+ * purged size. true: a translation of instructions is gone. */
+bool tlb_purge_tr(struct tlb *t, enum tlb_side side, uint64_t va, unsigned ps, uint32_t rid);
+bool tlb_purge_tc(struct tlb *t, uint64_t va, unsigned ps, uint32_t rid);
 void tlb_purge_all_tc(struct tlb *t);
 
 /* Whether entries were lost for lack of room since the last call, by any insertion or by the

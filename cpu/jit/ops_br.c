@@ -71,6 +71,14 @@ static void enter_block(struct jit_tr *t)
     x86_jmp_mem(&t->x, RSI, (int32_t)offsetof(struct block, warm));
 }
 
+/* rax: what cpu.code_gen has for the region of the address in a register. */
+static void load_code_gen(struct x86 *x, unsigned va)
+{
+    x86_mov_rr(x, RAX, va);
+    x86_shift_ri(x, X86_SHR, true, RAX, 61);
+    x86_load_table(x, RAX, JR_CPU, RAX, CPU_OFF(code_gen));
+}
+
 /* The link that follows the branch, if it holds, whatever page it is for. */
 static void follow_link(struct jit_tr *t, const struct uop *u)
 {
@@ -86,11 +94,11 @@ static void follow_link(struct jit_tr *t, const struct uop *u)
         x86_alu_mi(&t->x, X86_CMP, true, RDX, (int32_t)offsetof(struct uop, gen), -1);
         slow[0] = x86_jcc(&t->x, CC_NE);
     } else {
-        x86_load(&t->x, RAX, JR_CPU, CPU_OFF(code_gen));
-        x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, gen));
-        slow[0] = x86_jcc(&t->x, CC_NE);
         x86_load(&t->x, RCX, JR_CPU, CPU_OFF(page_va));
         x86_alu_ri(&t->x, X86_ADD, true, RCX, (int32_t)to);
+        load_code_gen(&t->x, RCX);
+        x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, gen));
+        slow[0] = x86_jcc(&t->x, CC_NE);
         x86_mov_rr(&t->x, RAX, RCX);
         x86_alu_rm(&t->x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
         x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, key));
@@ -485,7 +493,7 @@ static void emit_find(struct x86 *x)
     x86_alu_ri(x, X86_AND, false, RCX, JUMP_ENTRIES - 1);
     x86_shift_ri(x, X86_SHL, false, RCX, 5);
     x86_alu_rm(x, X86_ADD, true, RCX, JR_CPU, CPU_OFF(jump));
-    x86_load(x, RAX, JR_CPU, CPU_OFF(code_gen));
+    load_code_gen(x, RDX);
     x86_alu_rm(x, X86_CMP, true, RAX, RCX, (int32_t)offsetof(struct jump_entry, gen));
     old = x86_jcc(x, CC_NE);
     x86_mov_rr(x, RAX, RDX);

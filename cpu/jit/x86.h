@@ -260,6 +260,17 @@ static inline void x86_lea_index(struct x86 *x, unsigned dst, unsigned base, uns
     x86_byte(x, 0);
 }
 
+/* mov dst, [base + index * 8 + disp] */
+static inline void x86_load_table(struct x86 *x, unsigned dst, unsigned base, unsigned index,
+                                  int32_t disp)
+{
+    x86_rex(x, true, dst, index, base, false);
+    x86_byte(x, 0x8b);
+    x86_byte(x, 0x84 | (dst & 7) << 3);
+    x86_byte(x, 0xc0 | (index & 7) << 3 | (base & 7));
+    x86_imm32(x, disp);
+}
+
 static inline void x86_shift_ri(struct x86 *x, enum x86_shift op, bool w, unsigned dst, unsigned n)
 {
     x86_rex(x, w, 0, 0, dst, false);
