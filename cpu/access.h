@@ -107,4 +107,10 @@ ALWAYS_INLINE bool access_store(struct cpu *c, const struct uop *u, uint64_t va,
     return true;
 }
 
+/* Whether reading the byte is known to raise nothing. */
+ALWAYS_INLINE bool access_readable(const struct cpu *c, uint64_t va)
+{
+    return (va & ~0xfffull) == c->stlb->data[va >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)].rtag;
+}
+
 #endif

@@ -327,9 +327,9 @@ struct cpu {
     int32_t jit_hot;         /* entries after which a block is translated */
     /* Of each region: changes when cached virtual addresses of its code lose their meaning. */
     uint64_t code_gen[TLB_RR_COUNT];
-    struct code_gens *gens;  /* of region ids, see block.c */
-    unsigned rr_dirty;       /* regions whose soft TLB entries are stale until the next srlz */
-    int64_t stk_shift;       /* bof + stk_shift never jumps: names physical stacked registers */
+    struct code_gens *gens; /* of region ids, see block.c */
+    unsigned rr_dirty;      /* regions whose soft TLB entries are stale until the next srlz */
+    int64_t stk_shift;      /* bof + stk_shift never jumps: names physical stacked registers */
     /* interruption delivered by the last cpu_step: for the vector runner and traces */
     int last_vector; /* -1 none */
     bool trap_stop;  /* stop on interruption instead of delivering (vector runner) */

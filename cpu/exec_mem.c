@@ -454,8 +454,9 @@ static const struct uop *lfetch(struct cpu *c, const struct uop *u, unsigned inc
     if ((u->sub & LFETCH_FAULT) && !(c->psr & PSR_ED)) {
         if (cpu_gr_nat(c, u->r3))
             return fault_nat(c, u, ISR_R | ISR_NA | 4);
-        if (access_translate(c, u, cpu_gr(c, u->r3), 1, AF_READ | ACC_NONACCESS | 4u << AF_NA_SHIFT)
-                .ok != ACCESS_OK)
+        if (!access_readable(c, cpu_gr(c, u->r3)) &&
+            access_translate(c, u, cpu_gr(c, u->r3), 1, AF_READ | ACC_NONACCESS | 4u << AF_NA_SHIFT)
+                    .ok != ACCESS_OK)
             return NULL;
     }
     mem_post_increment(c, u, inc);

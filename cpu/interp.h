@@ -292,7 +292,7 @@ struct jump_entry {
 
 static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
 {
-    return &c->jump[(ip >> 4 ^ ip >> 14) & (JUMP_ENTRIES - 1)];
+    return &c->jump[(ip >> 4 ^ ip >> 14 ^ (uint64_t)c->mode << 12) & (JUMP_ENTRIES - 1)];
 }
 
 static inline struct block *block_lookup_quick(const struct cpu *c, uint64_t ip)

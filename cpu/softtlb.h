@@ -15,12 +15,12 @@
 #include <stdint.h>
 #include "tlb.h"
 
-#define STLB_BITS     12
-#define STLB_ENTRIES  (1u << STLB_BITS)
-#define STLB_PHYS     4 /* context of physical accesses; 0..3 are privilege levels */
-#define STLB_NEVER    5 /* context that matches nothing */
-#define STLB_SPACES   8
-#define STLB_INVALID  0x800ull /* a tag no access can have */
+#define STLB_BITS    12
+#define STLB_ENTRIES (1u << STLB_BITS)
+#define STLB_PHYS    4 /* context of physical accesses; 0..3 are privilege levels */
+#define STLB_NEVER   5 /* context that matches nothing */
+#define STLB_SPACES  8
+#define STLB_INVALID 0x800ull /* a tag no access can have */
 
 struct stlb_entry {
     uint64_t rtag, wtag; /* page address when readable / writable without further ado */
