@@ -270,7 +270,10 @@ static int make_plan(void *opaque, bool again, struct plan *p, char *why, size_t
     if (err != 0)
         return err;
     int line = fcntl(a->guest_line, F_DUPFD_CLOEXEC, 0);
-    return line < 0 ? -errno : plan_make(p, a->plan_guest, a->directory, line, why, size);
+    err = line < 0 ? -errno : plan_make(p, a->plan_guest, a->directory, line, why, size);
+    if (err == 0)
+        media_share(p->drives, p->machine.drive_count);
+    return err;
 }
 
 static gboolean console_output(gint fd, GIOCondition condition, gpointer data)

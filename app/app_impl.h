@@ -76,6 +76,8 @@ void media_list(struct app *a);
  * storage opened or -1, is taken over. */
 void app_storage(struct app *a, const char *word, const struct resource *r, int fd, app_done *done,
                  void *opaque);
+/* Marks the disks that the device database lets guests share. */
+void media_share(struct machine_drive *drives, unsigned count);
 /* For the machine's thread: opens what the job under way was given, or asks the keeper. */
 int media_open(const char *path, int flags);
 

@@ -13,11 +13,22 @@
 
 #include "app_log.h"
 #include "app_proto.h"
+#include "devdb.h"
 #include "entitlement.h"
 #include "state.h"
 #include "switch_port.h"
 
-enum { ASK_READY, ASK_ENTITLED, ASK_STATE, ASK_OS, ASK_OPEN, ASK_SWITCH, ASK_CONFIG, ASK_PROMOTE };
+enum {
+    ASK_READY,
+    ASK_ENTITLED,
+    ASK_STATE,
+    ASK_OS,
+    ASK_OPEN,
+    ASK_SHARED,
+    ASK_SWITCH,
+    ASK_CONFIG,
+    ASK_PROMOTE
+};
 
 struct ask {
     int what, flags;
@@ -89,6 +100,11 @@ int link_os_type(const char *type)
 int link_open(const char *path, int flags)
 {
     return ask(ASK_OPEN, flags, path);
+}
+
+int link_shared(const char *path)
+{
+    return ask(ASK_SHARED, 0, path);
 }
 
 int link_switch(const char *name)
@@ -176,6 +192,19 @@ static int open_for(const struct keeper *k, const char *path, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
+static int shared_as_marked(const struct keeper *k, const char *path)
+{
+    char why[300];
+    struct entry *e;
+    struct state *s = open_state(k, false, &e);
+    struct devdb *db = s != NULL ? devdb_load(s, why, sizeof why) : NULL;
+    bool shared = db != NULL && devdb_shared(db, path) > 0;
+    devdb_free(db);
+    if (s != NULL)
+        state_close(s);
+    return shared ? 0 : -EACCES;
+}
+
 static bool names_switch(const struct guest *g, const char *name)
 {
     for (guint i = 0; g != NULL && i < g->devices->len; i++)
@@ -255,6 +284,8 @@ static int serve(struct keeper *k, const struct ask *a)
         return set_os(k, a->text);
     case ASK_OPEN:
         return open_for(k, a->text, a->flags);
+    case ASK_SHARED:
+        return shared_as_marked(k, a->text);
     case ASK_SWITCH:
         return dial_for(k, a->text);
     case ASK_CONFIG:

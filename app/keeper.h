@@ -33,6 +33,8 @@ int link_state(const char *run);
 int link_os_type(const char *type);
 /* A file of the configuration, opened with the flags of open(2). A descriptor. */
 int link_open(const char *path, int flags);
+/* 0 when the device database lets guests share what is behind a device of the configuration. */
+int link_shared(const char *path);
 /* The port socket of a switch the configuration names. */
 int link_switch(const char *name);
 /* The configuration in force, to read. */

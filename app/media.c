@@ -102,6 +102,12 @@ void app_media(struct app *a, unsigned bus, unsigned slot, unsigned target, cons
     runner_do(a->runner, change_media, media_changed, j);
 }
 
+void media_share(struct machine_drive *drives, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        drives[i].shared = !drives[i].dvd && link_shared(drives[i].path) == 0;
+}
+
 /* --- drives that come and go --- */
 
 /* What the job under way was given, on the machine's thread. */
@@ -131,12 +137,8 @@ struct storage_job {
 static int change(struct machine *m, struct storage_job *j)
 {
     const struct resource *r = &j->device;
-    const char *path = strcmp(r->storage, "null") == 0 ? NULL : r->device;
-    struct machine_drive d = {.dvd = strcmp(r->type, "dvd") == 0,
-                              .bus = (unsigned)r->bus,
-                              .slot = (unsigned)r->slot,
-                              .target = (unsigned)r->target,
-                              .path = path};
+    struct machine_drive d = plan_drive(r);
+    media_share(&d, 1);
     int n = machine_find_drive(m, d.bus, d.slot, d.target);
     if (strcmp(j->word, "attach") == 0)
         return machine_attach(m, &d, j->why, sizeof j->why);
@@ -146,7 +148,7 @@ static int change(struct machine *m, struct storage_job *j)
     }
     return strcmp(j->word, "detach") == 0
                ? machine_detach(m, (unsigned)n, j->why, sizeof j->why)
-               : machine_replace(m, (unsigned)n, path, j->why, sizeof j->why);
+               : machine_replace(m, (unsigned)n, &d, j->why, sizeof j->why);
 }
 
 static void change_storage(struct machine *m, const struct plan *p, void *data)

@@ -8,20 +8,23 @@
 #include "text.h"
 #include "vmp.h"
 
+struct machine_drive plan_drive(const struct resource *r)
+{
+    return (struct machine_drive){.dvd = strcmp(r->type, "dvd") == 0,
+                                  .bus = (unsigned)r->bus,
+                                  .slot = (unsigned)r->slot,
+                                  .target = (unsigned)r->target,
+                                  .path = strcmp(r->storage, "null") == 0 ? NULL : r->device};
+}
+
 static int add_drive(struct plan *p, const struct resource *r, char *why, size_t size)
 {
     unsigned n = p->machine.drive_count;
-    bool dvd = strcmp(r->type, "dvd") == 0;
     if (n == MACHINE_MAX_DRIVES) {
         snprintf(why, size, "A guest that runs has at most %d drives.", MACHINE_MAX_DRIVES);
         return -EINVAL;
     }
-    p->drives[n] =
-        (struct machine_drive){.dvd = dvd,
-                               .bus = (unsigned)r->bus,
-                               .slot = (unsigned)r->slot,
-                               .target = (unsigned)r->target,
-                               .path = strcmp(r->storage, "null") == 0 ? NULL : r->device};
+    p->drives[n] = plan_drive(r);
     p->machine.drive_count++;
     return 0;
 }

@@ -14,6 +14,9 @@ struct plan {
     char console[32];
 };
 
+/* The drive a storage device asks for. */
+struct machine_drive plan_drive(const struct resource *r);
+
 /* directory: the process's own, a path; console: a connected socket, which becomes the machine's.
  * 0, or -EINVAL or -ENOTSUP with one sentence in why. */
 int plan_make(struct plan *p, const struct guest *g, const char *directory, int console, char *why,

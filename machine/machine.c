@@ -358,9 +358,10 @@ int machine_detach(struct machine *m, unsigned drive, char *why, size_t size)
     return err;
 }
 
-int machine_replace(struct machine *m, unsigned drive, const char *path, char *why, size_t size)
+int machine_replace(struct machine *m, unsigned drive, const struct machine_drive *d, char *why,
+                    size_t size)
 {
-    int err = storage_replace(board_storage(m->board), drive, path, why, size);
+    int err = storage_replace(board_storage(m->board), drive, d, why, size);
     machine_give_drives(m);
     return err;
 }

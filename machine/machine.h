@@ -23,6 +23,7 @@ struct machine_drive {
     const char *path;    /* file, block device, NBD URI; for a drive also a directory of discs or
                             NULL: empty */
     bool read_only;      /* disks */
+    bool shared;         /* disks: other machines that say the same may use it, and write */
     const char *overlay; /* disks: file that takes the writes, or NULL */
 };
 #define MACHINE_MAX_DRIVES 64
@@ -136,7 +137,9 @@ int machine_insert(struct machine *m, unsigned drive, const char *name, char *wh
  * once boot services have ended: firmware does not expect it. */
 int machine_attach(struct machine *m, const struct machine_drive *d, char *why, size_t size);
 int machine_detach(struct machine *m, unsigned drive, char *why, size_t size);
-int machine_replace(struct machine *m, unsigned drive, const char *path, char *why, size_t size);
+/* d: the same place and kind, and what is to be there. */
+int machine_replace(struct machine *m, unsigned drive, const struct machine_drive *d, char *why,
+                    size_t size);
 /* The number of a drive by its place, -1: there is none. */
 int machine_find_drive(const struct machine *m, unsigned bus, unsigned slot, unsigned target);
 

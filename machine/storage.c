@@ -76,7 +76,9 @@ static struct mpt *adapter_at(struct storage *s, unsigned bus, unsigned slot, in
 
 static int open_medium(const struct machine_drive *d, struct store **out, char *why, size_t size)
 {
-    struct store_options options = {.read_only = d->dvd || d->read_only, .overlay = d->overlay};
+    struct store_options options = {.read_only = d->dvd || d->read_only,
+                                    .shared = d->shared,
+                                    .overlay = d->overlay};
     char reason[512];
     int err;
 
@@ -354,12 +356,13 @@ int storage_detach(struct storage *s, unsigned n, char *why, size_t size)
 }
 
 /* The new disk is opened before the old one goes; one that was the same file is still locked. */
-static int replace_disk(struct storage *s, unsigned n, const char *path, char *why, size_t size)
+static int replace_disk(struct storage *s, unsigned n, const struct machine_drive *new, char *why,
+                        size_t size)
 {
     const struct machine_drive *d = &s->config->drives[n];
     struct scsi_target_config config = {.type = SCSI_DISK, .io = s->io};
-    struct store_options options = {.read_only = d->read_only};
-    int err = store_open(path, &options, &config.store, why, size);
+    struct store_options options = {.read_only = new->read_only, .shared = new->shared};
+    int err = store_open(new->path, &options, &config.store, why, size);
     if (err != 0)
         return err;
     config.wwn = world_wide_name(s->config, d->bus, d->slot, d->target);
@@ -375,14 +378,15 @@ static int replace_disk(struct storage *s, unsigned n, const char *path, char *w
     return explain(mpt_attach(find_adapter(s, d->bus, d->slot), d->target, t), "", why, size);
 }
 
-int storage_replace(struct storage *s, unsigned n, const char *path, char *why, size_t size)
+int storage_replace(struct storage *s, unsigned n, const struct machine_drive *d, char *why,
+                    size_t size)
 {
     int err = check_idle(s, n, why, size);
     if (err != 0 || scsi_target_type(s->target[n]) == SCSI_DISK)
-        return err != 0 ? err : replace_disk(s, n, path, why, size);
+        return err != 0 ? err : replace_disk(s, n, d, why, size);
     if (scsi_target_store(s->target[n]) != NULL)
         err = storage_eject(s, n, true, why, size);
-    return err == 0 && path != NULL ? storage_insert(s, n, path, why, size) : err;
+    return err == 0 && d->path != NULL ? storage_insert(s, n, d->path, why, size) : err;
 }
 
 void storage_print_stats(const struct storage *s, FILE *out)

@@ -31,11 +31,12 @@ int storage_eject(struct storage *s, unsigned n, bool force, char *why, size_t s
 int storage_insert(struct storage *s, unsigned n, const char *name, char *why, size_t size);
 /* A drive that comes or goes while the machine runs: entry n of the configuration, on an adapter
  * that is there. Detaching and replacing refuse (-EBUSY) while its commands are under way;
- * afterwards there is no target n. replace gives it another medium: path of a disk, or of a disc
- * (NULL: none). */
+ * afterwards there is no target n. replace gives it the medium of d, whose
+ * place and kind are the same. */
 int storage_attach(struct storage *s, unsigned n, char *why, size_t size);
 int storage_detach(struct storage *s, unsigned n, char *why, size_t size);
-int storage_replace(struct storage *s, unsigned n, const char *path, char *why, size_t size);
+int storage_replace(struct storage *s, unsigned n, const struct machine_drive *d, char *why,
+                    size_t size);
 /* What is in drive n; name is NULL when it is empty, and the store's otherwise. */
 struct storage_medium {
     const char *name;

@@ -389,7 +389,7 @@ static int open_file(const char *path, int flags, char *why, size_t size)
         close(fd);
         return store_fail(-EINVAL, why, size, path, "an overlay must be a file");
     }
-    if (store_lock(fd, true) != 0) {
+    if (store_lock(fd, STORE_WRITES) != 0) {
         close(fd);
         return store_fail(-EAGAIN, why, size, path,
                           "in use by another machine or program; it cannot have a second writer");

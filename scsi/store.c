@@ -26,13 +26,16 @@ int store_open(const char *name, const struct store_options *options, struct sto
                size_t why_size)
 {
     bool read_only = options->read_only || options->overlay != NULL;
+    enum store_claim claim = read_only         ? STORE_READS
+                             : options->shared ? STORE_SHARES
+                                               : STORE_WRITES;
     struct store *s;
     int err;
 
     if (options->read_only && options->overlay != NULL)
         return store_fail(-EINVAL, why, why_size, name, "read-only and overlay exclude each other");
     err = is_uri(name) ? nbd_store_open(name, read_only, &s, why, why_size)
-                       : raw_open(name, read_only, &s, why, why_size);
+                       : raw_open(name, claim, &s, why, why_size);
     if (err == 0 && options->overlay != NULL)
         err = overlay_open(options->overlay, s, &s, why, why_size);
     if (err == 0)

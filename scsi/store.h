@@ -18,6 +18,7 @@ enum store_kind { STORE_FILE, STORE_DEVICE, STORE_NETWORK };
 
 struct store_options {
     bool read_only;
+    bool shared; /* with other writers that say the same; files and devices without an overlay */
     const char *overlay; /* NULL: none. Created when it is not there; writes go to it only. */
 };
 

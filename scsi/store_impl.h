@@ -28,8 +28,16 @@ struct store {
     atomic_int lost; /* errno of the first flush that failed */
 };
 
+/* What a user of a file needs of the others. */
+enum store_claim {
+    STORE_READS,  /* nobody writes */
+    STORE_WRITES, /* nobody else uses it */
+    STORE_SHARES, /* all others share it too, and write */
+};
+
 /* Opens and locks a file or block device. */
-int raw_open(const char *path, bool read_only, struct store **out, char *why, size_t why_size);
+int raw_open(const char *path, enum store_claim claim, struct store **out, char *why,
+             size_t why_size);
 /* The file behind a raw store. */
 int raw_fd(const struct store *s);
 /* Takes base over, also when it fails. */
@@ -39,9 +47,9 @@ int overlay_open(const char *path, struct store *base, struct store **out, char 
 extern int nbd_store_patience;
 int nbd_store_open(const char *uri, bool read_only, struct store **out, char *why, size_t why_size);
 
-/* Advisory lock on a whole file: shared or exclusive. 0, -EAGAIN when somebody else has it. A file
- * system without locks counts as locked. */
-int store_lock(int fd, bool exclusive);
+/* Advisory lock on a file. 0, -EAGAIN when somebody else is in the way. A file system without locks
+ * counts as locked. */
+int store_lock(int fd, enum store_claim claim);
 /* Whole transfers at an offset; a short file is -EIO. */
 int fd_read(int fd, uint64_t offset, void *buf, size_t len);
 int fd_write(int fd, uint64_t offset, const void *buf, size_t len);

@@ -21,13 +21,34 @@ struct raw {
 
 /* --- files --- */
 
+/* Readers and lone writers lock the whole file. Each of those that share it locks one of these
+ * bytes, far behind any data, for itself: so they are in everybody's way but each other's. */
+#define SHARERS    64
+#define SHARERS_AT 0x7fffffffffff0000
+
+static bool take_lock(int fd, short type, off_t start, off_t length)
+{
+    struct flock lock = {
+        .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static bool take_place(int fd)
+{
+    for (off_t n = 0; n < SHARERS; n++)
+        if (take_lock(fd, F_WRLCK, SHARERS_AT + n, 1))
+            return true;
+        else if (errno != EAGAIN && errno != EACCES)
+            return false;
+    return false;
+}
+
 /* Locks of open file descriptions: they also keep two users in one process apart, and closing
  * another descriptor of the file does not drop them. */
-int store_lock(int fd, bool exclusive)
+int store_lock(int fd, enum store_claim claim)
 {
-    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+    if (claim == STORE_SHARES ? take_place(fd)
+                              : take_lock(fd, claim == STORE_WRITES ? F_WRLCK : F_RDLCK, 0, 0))
         return 0;
     if (errno == EAGAIN || errno == EACCES)
         return -EAGAIN;
@@ -160,12 +181,14 @@ static int explain_open(int err, bool read_only, const char *path, char *why, si
     return err;
 }
 
-static int explain_lock(bool read_only, const char *path, char *why, size_t size)
+static int explain_lock(enum store_claim claim, const char *path, char *why, size_t size)
 {
-    return store_fail(-EAGAIN, why, size, path,
-                      read_only ? "in use: another machine or program writes to it"
-                                : "in use by another machine or program; it cannot have a second "
-                                  "writer");
+    static const char *const reasons[] = {
+        [STORE_READS] = "in use: another machine or program writes to it",
+        [STORE_WRITES] = "in use by another machine or program; it cannot have a second writer",
+        [STORE_SHARES] = "in use by another machine or program that does not share it",
+    };
+    return store_fail(-EAGAIN, why, size, path, reasons[claim]);
 }
 
 static store_opener *file_opener;
@@ -183,9 +206,11 @@ static int open_file(const char *path, int flags)
     return fd >= 0 ? fd : -errno;
 }
 
-int raw_open(const char *path, bool read_only, struct store **out, char *why, size_t why_size)
+int raw_open(const char *path, enum store_claim claim, struct store **out, char *why,
+             size_t why_size)
 {
     struct raw *r;
+    bool read_only = claim == STORE_READS;
     uint64_t size = 0;
     enum store_kind kind = STORE_FILE;
     /* O_NONBLOCK: a pipe must not stop us before it is refused */
@@ -197,8 +222,8 @@ int raw_open(const char *path, bool read_only, struct store **out, char *why, si
     if (err != 0) {
         store_fail(err, why, why_size, path,
                    err == -EINVAL ? "neither a file nor a block device" : strerror(-err));
-    } else if (store_lock(fd, !read_only) != 0) {
-        err = explain_lock(read_only, path, why, why_size);
+    } else if (store_lock(fd, claim) != 0) {
+        err = explain_lock(claim, path, why, why_size);
     }
     r = err == 0 ? calloc(1, sizeof(*r)) : NULL;
     if (r != NULL)

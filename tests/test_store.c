@@ -147,6 +147,44 @@ START_TEST(second_writer)
 }
 END_TEST
 
+static struct store *open_shared(void)
+{
+    struct store_options o = {.shared = true};
+    struct store *s = NULL;
+    return store_open(base, &o, &s, why, sizeof(why)) == 0 ? s : NULL;
+}
+
+/* All that share it may write, and see what the others wrote; nobody else gets it meanwhile. */
+START_TEST(sharers)
+{
+    struct store *s[64];
+
+    for (int i = 0; i < 64; i++)
+        ck_assert_ptr_nonnull(s[i] = open_shared());
+    ck_assert_ptr_null(open_shared()); /* a limit of ours */
+    ck_assert_ptr_nonnull(strstr(why, "does not share it"));
+    store_close(s[17]);
+    ck_assert_ptr_nonnull(s[17] = open_shared());
+    ck_assert_int_eq(store_write(s[0], 5, "A", 1), 0);
+    ck_assert_uint_eq(byte_at(s[63], 5), 'A');
+    ck_assert_int_eq(store_write(s[63], 5, "B", 1), 0);
+    ck_assert_uint_eq(byte_at(s[0], 5), 'B');
+    for (int i = 63; i >= 0; i--) {
+        ck_assert_int_eq(try_open(base, false, NULL), -EAGAIN);
+        ck_assert_int_eq(try_open(base, true, NULL), -EAGAIN);
+        ck_assert_int_eq(try_open(base, false, over), -EAGAIN);
+        store_close(s[i]);
+    }
+    for (int ro = 0; ro < 2; ro++) {
+        s[0] = must_open(base, ro, NULL);
+        ck_assert_ptr_null(open_shared());
+        store_close(s[0]);
+    }
+    ck_assert_ptr_nonnull(s[0] = open_shared());
+    store_close(s[0]);
+}
+END_TEST
+
 /* The lock goes with the process. */
 START_TEST(writer_killed)
 {
@@ -593,6 +631,7 @@ static Suite *suite(void)
     tcase_add_test(t, read_only);
     tcase_add_test(t, shrunken_file);
     tcase_add_test(t, second_writer);
+    tcase_add_test(t, sharers);
     tcase_add_test(t, writer_killed);
     tcase_add_test(t, refused_names);
     tcase_add_test(t, empty_file);
