@@ -271,9 +271,11 @@ static int make_plan(void *opaque, bool again, struct plan *p, char *why, size_t
         return err;
     int line = fcntl(a->guest_line, F_DUPFD_CLOEXEC, 0);
     err = line < 0 ? -errno : plan_make(p, a->plan_guest, a->directory, line, why, size);
-    if (err == 0)
-        media_share(p->drives, p->machine.drive_count);
-    return err;
+    if (err != 0)
+        return err;
+    p->machine.lock_memory = a->lock_memory;
+    media_share(p->drives, p->machine.drive_count);
+    return 0;
 }
 
 static gboolean console_output(gint fd, GIOCondition condition, gpointer data)
@@ -407,6 +409,7 @@ int app_run(const struct app_options *o, char *why, size_t size)
     a->console_fd = o->console_fd;
     a->owner = o->owner;
     a->stop_seconds = o->stop_seconds;
+    a->lock_memory = o->lock_memory;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);

@@ -3,6 +3,7 @@
 #ifndef KITTSON_APP_APP_H
 #define KITTSON_APP_APP_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "guest_config.h"
@@ -15,6 +16,7 @@ struct app_options {
     int control_fd, console_fd; /* listening sockets */
     uid_t owner;                /* who may do everything */
     unsigned stop_seconds, attention_seconds;
+    bool lock_memory;
 };
 
 /* 0 after the guest has ended; a negative errno with one sentence in why when it did not start. The

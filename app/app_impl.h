@@ -42,7 +42,7 @@ struct app {
     struct consoles *consoles;
     struct app_log *console_log, *events, *progress, *log;
     /* status */
-    bool os, attention, over;
+    bool os, attention, over, lock_memory;
     struct app_drive drives[MACHINE_MAX_DRIVES];
     unsigned drive_count;
     uid_t owner; /* of the guests */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -167,10 +168,13 @@ static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
                                   .control_fd = s->control,
                                   .console_fd = s->console,
                                   .stop_seconds = s->limits.stop_seconds,
-                                  .attention_seconds = s->limits.attention_seconds};
+                                  .attention_seconds = s->limits.attention_seconds,
+                                  .lock_memory = s->limits.lock_memory};
     link_use(link);
     store_set_opener(media_open);
     switch_port_set_dialer(link_switch);
+    if (s->limits.lock_memory)
+        setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}); /* who may */
     int err = confine(s->drop, s->uid, s->gid, why, sizeof why);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user undoes it */
     if (err == 0 && getppid() == keeper)

@@ -54,6 +54,8 @@ void report_machine(struct machine *m, const char *name)
         printf("  allocating %s RAM (%" PRIx64 "-%" PRIx64 ", %" PRIu64 "MB)\n",
                start < HPVM_HIGH_RAM ? "low" : "high", start, start + size, size >> 20);
         printf("%s: Allocated %" PRIu64 " bytes at %p\n", name, size, host);
+        if (machine_ram_locked(m))
+            printf("    locking memory: %" PRIx64 "-%" PRIx64 "\n", start, start + size);
     }
     print_firmware(firmware_size, firmware, name);
     uintptr_t base = (uintptr_t)low;

@@ -114,6 +114,24 @@ static int add_ram(struct machine *m, char *why, size_t size)
     return 0;
 }
 
+/* All or nothing: the rest of a machine that is paged in part waits for the host as well. */
+static void lock_ram(struct machine *m)
+{
+    uint64_t start, size;
+    void *host;
+    int err = 0;
+    for (unsigned n = 0; err == 0 && machine_ram(m, n, &start, &size, &host); n++)
+        err = mlock(host, size) == 0 ? 0 : errno;
+    m->ram_locked = err == 0;
+    if (m->ram_locked)
+        return;
+    if (log_once("lock memory", 0))
+        log_warn("the guest's memory is not locked: %s (limit of locked memory, RLIMIT_MEMLOCK)",
+                 strerror(err));
+    for (unsigned n = 0; machine_ram(m, n, &start, &size, &host); n++)
+        munlock(host, size);
+}
+
 static int add_cpus(struct machine *m)
 {
     struct cpu_hooks hooks = {.opaque = m,
@@ -251,6 +269,8 @@ static int build(struct machine *m, char *why, size_t size)
     if (m->mem == NULL || m->wake_fd < 0)
         return -ENOMEM;
     int err = add_ram(m, why, size);
+    if (err == 0 && m->config.lock_memory)
+        lock_ram(m);
     if (err == 0)
         err = add_firmware(m, why, size);
     if (err == 0)
@@ -430,4 +450,9 @@ bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size,
     *size = ranges[n].size;
     *host = mem_ram(m->mem, *start, 1);
     return true;
+}
+
+bool machine_ram_locked(const struct machine *m)
+{
+    return m->ram_locked;
 }

@@ -80,6 +80,7 @@ struct machine_config {
     uint64_t jit_dump_at;
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
+    bool lock_memory;   /* keep RAM in the host's memory, if the host allows it */
 };
 
 enum machine_end {
@@ -125,6 +126,8 @@ struct machine_cpu_figures {
 struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned n);
 /* Host addresses of guest memory: range n as the guest sees it. False when there is none. */
 bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size, void **host);
+/* All of it was locked, as lock_memory asks. */
+bool machine_ram_locked(const struct machine *m);
 
 /* Discs. 0, or a negative errno with one sentence in why; eject without force respects the guest's
  * lock. name is a bare name in the drive's directory, which is that of --cdrom, or the one its disc

@@ -19,6 +19,7 @@ enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_D
 struct machine {
     struct machine_config config;
     struct mem *mem;
+    bool ram_locked;
     struct firmware *firmware;
     struct cpu *cpu[HPVM_MAX_CPUS];
     struct board *board;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 struct raw {
     struct store store;
     int fd;
+    bool door; /* a drive of the host whose door we have locked */
 };
 
 /* --- files --- */
@@ -28,8 +30,7 @@ struct raw {
 
 static bool take_lock(int fd, short type, off_t start, off_t length)
 {
-    struct flock lock = {
-        .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
@@ -143,8 +144,18 @@ static int raw_flush(struct store *s)
     return fdatasync(raw_fd(s)) == 0 ? 0 : -errno;
 }
 
+/* Somebody could take the disc out of a drive of the host that a guest uses. The kernel locks doors
+ * only for those who open without O_NONBLOCK, which waits for a disc. */
+static bool lock_door(int fd)
+{
+    int can = ioctl(fd, CDROM_GET_CAPABILITY, 0);
+    return can >= 0 && (can & CDC_LOCK) != 0 && ioctl(fd, CDROM_LOCKDOOR, 1) == 0;
+}
+
 static void raw_close(struct store *s)
 {
+    if (((struct raw *)s)->door)
+        ioctl(raw_fd(s), CDROM_LOCKDOOR, 0);
     close(raw_fd(s));
     free(s);
 }
@@ -234,6 +245,7 @@ int raw_open(const char *path, enum store_claim claim, struct store **out, char 
         return err != 0 ? err : store_fail(-ENOMEM, why, why_size, path, "out of memory");
     }
     r->fd = fd;
+    r->door = lock_door(fd); /* fails on all but such drives */
     *out = &r->store;
     return 0;
 }

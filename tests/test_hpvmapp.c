@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,54 @@ START_TEST(weights)
 }
 END_TEST
 
+static void expect_text(const char *dir, const char *file, const char *expected)
+{
+    g_autofree char *path = g_build_filename(dir, file, NULL);
+    g_autofree char *text = NULL;
+    ck_assert(g_file_get_contents(path, &text, NULL, NULL));
+    ck_assert_str_eq(text, expected);
+}
+
+/* A hierarchy of control groups: the files that the kernel makes are there, empty. */
+static void make_group(const char *dir)
+{
+    static const char *const files[] = {"cgroup.controllers", "cgroup.subtree_control",
+                                        "cgroup.procs", "cpu.weight", "cpu.max"};
+    ck_assert_int_eq(g_mkdir(dir, 0700), 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(dir, files[i], NULL);
+        ck_assert(g_file_set_contents(path, "", 0, NULL));
+    }
+}
+
+/* A weight in proportion to what the guest is entitled to, and up to all its processors of what
+ * nobody else wants. */
+START_TEST(control_groups)
+{
+    g_autofree char *top = g_dir_make_tmp("cgroup-XXXXXX", NULL);
+    g_autofree char *root = g_build_filename(top, "root", NULL);
+    g_autofree char *base = g_build_filename(root, "kittson", NULL);
+    g_autofree char *group = g_build_filename(base, "uuid", NULL);
+    g_autofree char *remove = g_strdup_printf("rm -r '%s'", top);
+    setenv("HPVM_CGROUP", base, 1);
+    ck_assert_int_eq(entitlement_set("uuid", 4711, 250, 2), -ENOENT); /* no control groups */
+    make_group(root);
+    make_group(base);
+    make_group(group);
+    ck_assert_int_eq(entitlement_set("uuid", 4711, 250, 2), 0);
+    expect_text(root, "cgroup.subtree_control", "+cpu");
+    expect_text(base, "cgroup.subtree_control", "+cpu");
+    expect_text(group, "cpu.weight", "500");
+    expect_text(group, "cpu.max", "200000 100000");
+    expect_text(group, "cgroup.procs", "4711");
+    ck_assert_int_eq(entitlement_set("uuid", 0, 100, 2), 0); /* changed while it runs */
+    expect_text(group, "cpu.weight", "200");
+    ck_assert_int_eq(entitlement_set("other", 0, 100, 1), -ENOENT); /* has no group */
+    unsetenv("HPVM_CGROUP");
+    ck_assert_int_eq(system(remove), 0);
+}
+END_TEST
+
 static void compare(const char *const *now, const char *const *wanted, const char *words, bool rest)
 {
     struct guest *a = guest_with(now), *b = guest_with(wanted);
@@ -255,12 +304,12 @@ START_TEST(limits)
     int fd = mkstemp(path);
     setenv("HPVM_CONF", path, 1);
     vmp_limits_read(&l);
-    ck_assert(l.stop_seconds == 60 && l.attention_seconds == 60);
-    static const char text[] = "VMMLOGSIZE=1024\nSTOPTIMEOUT=4000\nATTNTIMEOUT=5\n";
+    ck_assert(l.stop_seconds == 60 && l.attention_seconds == 60 && !l.lock_memory);
+    static const char text[] = "VMMLOGSIZE=1024\nSTOPTIMEOUT=4000\nATTNTIMEOUT=5\nLOCKMEMORY=1\n";
     ck_assert_int_eq(write(fd, text, sizeof text - 1), (ssize_t)sizeof text - 1);
     close(fd);
     vmp_limits_read(&l);
-    ck_assert(l.stop_seconds == 300 && l.attention_seconds == 5);
+    ck_assert(l.stop_seconds == 300 && l.attention_seconds == 5 && l.lock_memory);
     unlink(path);
 }
 END_TEST
@@ -459,6 +508,7 @@ int main(void)
     tcase_add_test(t, frames);
     tcase_add_test(t, logs);
     tcase_add_test(t, weights);
+    tcase_add_test(t, control_groups);
     tcase_add_test(t, live);
     tcase_add_test(t, limits);
     tcase_add_test(t, runners);

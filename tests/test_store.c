@@ -2,13 +2,16 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -182,6 +185,43 @@ START_TEST(sharers)
     }
     ck_assert_ptr_nonnull(s[0] = open_shared());
     store_close(s[0]);
+}
+END_TEST
+
+/* --- drives of the host --- */
+
+static bool is_drive; /* what is opened is a drive that can lock its door */
+static int door;      /* how often locked less how often unlocked */
+
+/* The host's, except that files can be drives. */
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    va_start(ap, request);
+    long argument = va_arg(ap, long);
+    va_end(ap);
+    if (is_drive && request == CDROM_GET_CAPABILITY)
+        return CDC_LOCK | CDC_OPEN_TRAY;
+    if (is_drive && request == CDROM_LOCKDOOR) {
+        door += argument != 0 ? 1 : -1;
+        return 0;
+    }
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+/* The door is shut while the store is open. */
+START_TEST(door_of_a_drive)
+{
+    struct store *s = must_open(base, true, NULL);
+
+    ck_assert_int_eq(door, 0); /* a file has none */
+    store_close(s);
+    is_drive = true;
+    s = must_open(base, true, NULL);
+    ck_assert_int_eq(door, 1);
+    store_close(s);
+    ck_assert_int_eq(door, 0);
+    is_drive = false;
 }
 END_TEST
 
@@ -632,6 +672,7 @@ static Suite *suite(void)
     tcase_add_test(t, shrunken_file);
     tcase_add_test(t, second_writer);
     tcase_add_test(t, sharers);
+    tcase_add_test(t, door_of_a_drive);
     tcase_add_test(t, writer_killed);
     tcase_add_test(t, refused_names);
     tcase_add_test(t, empty_file);

@@ -1,5 +1,6 @@
 /* Configuration files of guests: written and read back, damaged in every way; the state directory
- * around them; the warning block and the host listing byte for byte. */
+ * around them; the warning block and the host listing byte for byte; storage of the host. */
+#include "backing.h"
 #include "guest_config.h"
 #include "status.h"
 #include "vmp.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *root;
 
@@ -46,6 +48,32 @@ START_TEST(round_trip)
     ck_assert_str_eq(text->str, second->str);
     ck_assert_ptr_nonnull(strstr(text->str, "# Virtual Network Devices\n#\n"
                                             "lan(0,1).0x56A3E9D74099 = switch(myswitch).4\n"));
+    g_string_free(text, TRUE);
+    g_string_free(second, TRUE);
+    guest_free(g);
+    guest_free(again);
+}
+END_TEST
+
+/* The line of chapter 8 as it stands in HP's files, with the comment above it: read, and written
+ * again. */
+START_TEST(line_of_the_manual)
+{
+    static const char lines[] = "# Virtual Network Devices\n#\n"
+                                "lan(0,0).0x00306E39F70B = switch(clan1).4\n";
+    struct guest *g = sample("compass1");
+    char why[300] = "";
+    g_array_set_size(g->devices, 0);
+    GString *text = guest_write(g);
+    g_auto(GStrv) parts = g_strsplit(text->str, "# Virtual Network Devices\n#\n", 2);
+    g_autofree char *file = g_strjoinv(lines, parts);
+    struct guest *again = guest_parse(file, strlen(file), why, sizeof why);
+    ck_assert_msg(again != NULL, "%s", why);
+    const struct resource *r = guest_device(again, 0);
+    ck_assert(r->network && r->bus == 0 && r->slot == 0 && r->port == 4 && r->mac[5] == 0x0b);
+    ck_assert_str_eq(r->device, "clan1");
+    GString *second = guest_write(again);
+    ck_assert_str_eq(second->str, file);
     g_string_free(text, TRUE);
     g_string_free(second, TRUE);
     guest_free(g);
@@ -199,6 +227,120 @@ START_TEST(warning_block)
 }
 END_TEST
 
+/* What vmp_warn says about a guest by itself. The caller frees it. */
+static char *warnings(const struct guest *g, const struct vmp_host *host)
+{
+    struct state *s = open_state(false);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    vmp_warn(out, g, s, host, VMP_CHECK_START, "x");
+    fclose(out);
+    state_close(s);
+    return text;
+}
+
+/* 7 percent of overhead: guests of 3 GB take 3.21 GB each of what the host has left. */
+START_TEST(memory_overhead)
+{
+    struct vmp_host host = {.mhz = 900, .processors = 2, .max_vcpus = 4, .swap = 16384};
+    struct guest *g = guest_new();
+    static const struct {
+        uint64_t memory, needed;
+    } guests[] = {{3072, 3287}, {512, 547}, {65536, 70123}};
+    for (size_t i = 0; i < G_N_ELEMENTS(guests); i++) {
+        g->memory = guests[i].memory;
+        for (uint64_t less = 0; less < 2; less++) {
+            host.available = guests[i].needed - less;
+            char *text = warnings(g, &host);
+            ck_assert((strstr(text, "Insufficient free memory for guest.") != NULL) == less);
+            free(text);
+        }
+    }
+    guest_free(g);
+}
+END_TEST
+
+static int on_nfs(const char *path, unsigned long *type)
+{
+    *type = g_str_has_prefix(path, "/nfs/") ? 0x6969 : 0xef53;
+    return 0;
+}
+
+START_TEST(network_file_systems)
+{
+    struct vmp_host host = {.mhz = 900, .processors = 2, .max_vcpus = 4};
+    struct guest *g = guest_new();
+    add(g, "disk:scsi:0,0,0:file:/nfs/disk");
+    add(g, "dvd:scsi:0,0,1:null:/nfs/discs");
+    add(g, "disk:scsi:0,0,2:file:/local/disk");
+    add(g, "disk:scsi:0,0,3:disk:/nfs/device");
+    backing_set_filesystem(on_nfs);
+    char *text = warnings(g, &host);
+    backing_set_filesystem(NULL);
+    ck_assert_ptr_nonnull(strstr(text,
+                                 " on item /nfs/disk: Device file '/nfs/disk' is on a network "
+                                 "file system.\n"));
+    ck_assert_ptr_nonnull(strstr(text, "'/nfs/discs' is on a network file system.\n"));
+    ck_assert_ptr_null(strstr(text, "'/local/disk' is on"));
+    ck_assert_ptr_null(strstr(text, "'/nfs/device' is on"));
+    free(text);
+    text = warnings(g, &host); /* the real host has no such files */
+    ck_assert_ptr_null(strstr(text, "network file system"));
+    free(text);
+    guest_free(g);
+}
+END_TEST
+
+static bool shows_up(const char *type, const char *path, off_t size)
+{
+    g_autofree char *statement = g_strdup_printf("%s:scsi:0,0,0:file:%s", type, path);
+    struct resource r;
+    char why[300];
+    FILE *f = fopen(path, "w");
+    ck_assert(f != NULL && ftruncate(fileno(f), size) == 0);
+    fclose(f);
+    ck_assert_int_eq(resource_parse(statement, RESOURCE_ADD, &r, why, sizeof why), 0);
+    return backing_shows_up(&r);
+}
+
+START_TEST(sizes)
+{
+    static const struct {
+        const char *type;
+        off_t size;
+        bool shows;
+    } files[] = {
+        {"disk", 0, false},
+        {"disk", 511, false},
+        {"disk", 512, true},
+        {"disk", 1000, false},
+        {"disk", 1536, true},
+        {"disk", (off_t)2 << 40, true},
+        {"disk", ((off_t)2 << 40) + 512, false},
+        {"dvd", 512, false},
+        {"dvd", 2048, true},
+        {"dvd", 3072, false},
+        {"dvd", (off_t)2 << 40, true},
+        {"dvd", ((off_t)2 << 40) + 2048, false},
+    };
+    g_autofree char *path = g_build_filename(root, "file", NULL);
+    struct resource r;
+    char why[300];
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
+        ck_assert_int_eq(shows_up(files[i].type, path, files[i].size), files[i].shows);
+    ck_assert_int_eq(
+        resource_parse("disk:scsi:0,0,0:file:/dev/null", RESOURCE_ADD, &r, why, sizeof why), 0);
+    ck_assert(!backing_shows_up(&r));
+    ck_assert_int_eq(
+        resource_parse("dvd:scsi:0,0,0:null:/dev/null", RESOURCE_ADD, &r, why, sizeof why), 0);
+    ck_assert(backing_shows_up(&r)); /* an empty drive */
+    ck_assert_int_eq(
+        resource_parse("disk:scsi:0,0,0:file:/no/such", RESOURCE_ADD, &r, why, sizeof why), 0);
+    ck_assert(backing_shows_up(&r)); /* "backing device does not exist" */
+}
+END_TEST
+
 static void expect_host(const struct vmp_host *host, const char *file)
 {
     g_autofree char *path = g_build_filename(KITTSON_SOURCE_DIR, "tests", "hpvm", file, NULL);
@@ -251,10 +393,14 @@ int main(void)
     TCase *t = tcase_create("config");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, round_trip);
+    tcase_add_test(t, line_of_the_manual);
     tcase_add_test(t, damaged);
     tcase_add_test(t, mutated);
     tcase_add_test(t, state_steps);
     tcase_add_test(t, warning_block);
+    tcase_add_test(t, memory_overhead);
+    tcase_add_test(t, network_file_systems);
+    tcase_add_test(t, sizes);
     tcase_add_test(t, host_listing);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

@@ -203,6 +203,33 @@ START_TEST(places)
 }
 END_TEST
 
+static int try_add(struct guest *g, const char *start, int n, char *why, size_t size)
+{
+    struct resource r;
+    g_autofree char *text = g_strdup_printf("%s:file:/f%d", start, n);
+    ck_assert_int_eq(resource_parse(text, RESOURCE_ADD, &r, why, size), 0);
+    return guest_add_device(g, &r, why, size);
+}
+
+/* 15 devices at one adapter; 256 of the accelerated kind in a guest. */
+START_TEST(crowded)
+{
+    struct guest *g = guest_new();
+    char why[300];
+    for (int i = 0; i < 15; i++)
+        ck_assert_int_eq(try_add(g, "disk:scsi:3,2", i, why, sizeof why), 0);
+    ck_assert_int_lt(try_add(g, "disk:scsi:3,2", 15, why, sizeof why), 0);
+    ck_assert_str_eq(why, "The hardware address is in use or none is free.");
+    ck_assert_int_eq(try_add(g, "disk:scsi:3,3", 15, why, sizeof why), 0);
+    for (int i = 100; i < 100 + 256; i++)
+        ck_assert_int_eq(try_add(g, "disk:avio_stor:", i, why, sizeof why), 0);
+    ck_assert_int_lt(try_add(g, "disk:avio_stor:", 400, why, sizeof why), 0);
+    ck_assert_str_eq(why, "A guest has at most 256 avio_stor devices.");
+    ck_assert_uint_eq(guest_count(g, false), 16 + 256);
+    guest_free(g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmp_resource");
@@ -212,6 +239,7 @@ int main(void)
     tcase_add_test(t, prints);
     tcase_add_test(t, grammar_fuzz);
     tcase_add_test(t, places);
+    tcase_add_test(t, crowded);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -1,4 +1,5 @@
 /* The host's resources and the warnings about a guest that needs more: see vmp.h. */
+#include "backing.h"
 #include "devdb.h"
 #include "vmp.h"
 #include "vsw.h"
@@ -37,6 +38,7 @@ void vmp_limits_read(struct vmp_limits *l)
     g_autofree char *configured = read_hpvmconf();
     l->stop_seconds = limit_in(configured, "STOPTIMEOUT", 300);
     l->attention_seconds = limit_in(configured, "ATTNTIMEOUT", 3600);
+    l->lock_memory = value_in(configured, "LOCKMEMORY") == 1;
 }
 
 void vmp_host_read(struct vmp_host *h)
@@ -199,6 +201,9 @@ static void warn_storage(struct warnings *w, struct state *s)
             warn(w, " on item %s: Device file '%s' in use by server.", r->device, r->device);
         if (stat(r->device, &st) != 0)
             warn(w, " on item %s backing device does not exist.", r->device);
+        if (backing_is_remote(r))
+            warn(w, " on item %s: Device file '%s' is on a network file system.", r->device,
+                 r->device);
     }
 }
 

@@ -4,10 +4,10 @@
 #include "vsw.h"
 
 #include "app_proto.h"
+#include "backing.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int refuse(const struct guest *g, const char *why)
@@ -16,18 +16,22 @@ static int refuse(const struct guest *g, const char *why)
 }
 
 /* What the adapter would not show to the guest. */
-static int check_sizes(const struct guest *g)
+static int check_backing(const struct guest *g)
 {
     for (guint i = 0; i < g->devices->len; i++) {
         const struct resource *r = guest_device(g, i);
-        struct stat st;
-        off_t unit = strcmp(r->type, "dvd") == 0 ? 2048 : 512;
-        if (r->network || strcmp(r->storage, "file") != 0 || stat(r->device, &st) != 0)
-            continue;
-        if (!S_ISREG(st.st_mode) || st.st_size % unit != 0 || st.st_size < unit)
-            return refuse(g, "Configuration error: Device does not show up in guest");
+        if (!r->network && !backing_shows_up(r))
+            return refuse(g, BACKING_HIDDEN);
     }
     return 0;
+}
+
+static unsigned running_guests(struct state *s)
+{
+    unsigned count = 0;
+    for (guint i = 0; i < state_entries(s)->len; i++)
+        count += ((const struct entry *)state_entries(s)->pdata[i])->running;
+    return count;
 }
 
 static int check(const struct vmp_options *o, struct state *s, const struct guest *g)
@@ -37,6 +41,8 @@ static int check(const struct vmp_options *o, struct state *s, const struct gues
     g_autofree char *prevent = g_strdup_printf("may prevent HPVM guest %s from booting", g->name);
     if (vmp_runnable(g, why, sizeof why) != 0)
         return refuse(g, why);
+    if (running_guests(s) >= VMP_RUNNING_MAX)
+        return refuse(g, "256 guests, the most that this software supports, are running.");
     if (vmp_has(o, 'F'))
         return 0;
     if (g->distributed != 0)
@@ -44,7 +50,7 @@ static int check(const struct vmp_options *o, struct state *s, const struct gues
     vmp_host_read(&host);
     if (vmp_warn(stderr, g, s, &host, VMP_CHECK_START, prevent) > 0)
         return 1;
-    return check_sizes(g);
+    return check_backing(g);
 }
 
 /* The guest's lock, or -1 after a message. */

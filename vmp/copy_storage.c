@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <linux/fs.h>
 
+#include "progress.h"
+
 #define PART (1u << 20)
 
 __attribute__((format(printf, 4, 5))) static int fail(int err, char *why, size_t size,
@@ -60,7 +62,7 @@ static int write_all(int fd, const char *data, size_t count, off_t at)
 }
 
 /* Holes are left out in files, which begin empty; a device may hold anything. */
-static int copy_bytes(int from, int to, uint64_t bytes, bool sparse)
+static int copy_bytes(int from, int to, uint64_t bytes, bool sparse, struct progress *p)
 {
     g_autofree char *part = g_malloc(PART);
     static const char zeros[4096];
@@ -69,6 +71,7 @@ static int copy_bytes(int from, int to, uint64_t bytes, bool sparse)
         if (data < 0 && errno == ENXIO)
             break;
         at = data > at ? data : at;
+        progress_show(p, (uint64_t)at, bytes);
         ssize_t n = pread(from, part, PART, at);
         if (n < 0 && errno == EINTR)
             continue;
@@ -82,9 +85,18 @@ static int copy_bytes(int from, int to, uint64_t bytes, bool sparse)
             return err;
         at += n;
     }
+    progress_show(p, bytes, bytes);
     if (sparse && ftruncate(to, (off_t)bytes) != 0)
         return -errno;
     return fsync(to) == 0 ? 0 : -errno;
+}
+
+static int copy_with_bar(int from, int to, uint64_t bytes, bool sparse, const char *name)
+{
+    struct progress p = {name, -1};
+    int err = copy_bytes(from, to, bytes, sparse, &p);
+    progress_end(&p);
+    return err;
 }
 
 static int copy_to_file(int from, uint64_t bytes, const char *path, char *why, size_t size)
@@ -100,7 +112,7 @@ static int copy_to_file(int from, uint64_t bytes, const char *path, char *why, s
         close(fd);
         return fail(err, why, size, "'%s' is being written by another command.", part);
     }
-    err = copy_bytes(from, fd, bytes, true);
+    err = copy_with_bar(from, fd, bytes, true, path);
     if (err == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
         err = -errno;
     if (err != 0) {
@@ -120,7 +132,7 @@ static int copy_to_device(int from, uint64_t bytes, const char *path, char *why,
         err = fail(-EBUSY, why, size, "Device file '%s' in use by another guest.", path);
     else if (err == 0 && room < bytes)
         err = fail(-ENOSPC, why, size, "'%s' is smaller than what is to be copied.", path);
-    else if (err != 0 || (err = copy_bytes(from, fd, bytes, false)) != 0)
+    else if (err != 0 || (err = copy_with_bar(from, fd, bytes, false, path)) != 0)
         fail(err, why, size, "'%s': %s.", path, strerror(-err));
     if (fd >= 0)
         close(fd);

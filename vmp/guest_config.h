@@ -18,8 +18,8 @@ enum {
     GUEST_MEMORY_MAX = 65536,
     GUEST_RESERVED_MIN = 32,
     GUEST_SCSI_MAX = 30,
-    GUEST_AVIO_MAX = 128,
-    GUEST_CONFIG_MAX = 1 << 18, /* bytes of a configuration file */
+    GUEST_AVIO_MAX = 256,
+    GUEST_CONFIG_MAX = 1 << 19, /* bytes of a configuration file */
 };
 
 enum guest_dynamic { DYNAMIC_NONE, DYNAMIC_ANY, DYNAMIC_DRIVER };

@@ -3,6 +3,7 @@
 #include "live.h"
 
 #include "app_proto.h"
+#include "backing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +134,10 @@ static int open_storage(const struct live_request *q, char *why, size_t size)
     bool disk = strcmp(q->device.type, "disk") == 0;
     if (strcmp(q->word, "detach") == 0 || strcmp(q->device.storage, "null") == 0)
         return -1;
+    if (!backing_shows_up(&q->device)) {
+        snprintf(why, size, "%s", BACKING_HIDDEN);
+        return -EINVAL;
+    }
     int fd = open(q->device.device, (disk ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd >= 0)
         return fd;

@@ -32,6 +32,11 @@ vmp_command *vmp_find(const char *program)
     return NULL;
 }
 
+const char *vmp_command_name(void)
+{
+    return running;
+}
+
 int vmp_fail(const char *fmt, ...)
 {
     va_list ap;

@@ -29,6 +29,8 @@ int vmp_collect(int argc, char **argv);
 
 #define VMP_COPYRIGHT "(C) Copyright 2026 the Kittson authors"
 
+/* The name of the command that runs. */
+const char *vmp_command_name(void);
 /* "hpvmcreate: ..." on standard error; returns the exit status 1. */
 int vmp_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int vmp_unable(void); /* "hpvmcreate: Unable to continue." */
@@ -73,6 +75,9 @@ int vmp_apply(const struct vmp_options *o, struct guest *g);
 /* Fills in what is left open: MAC addresses and, among the other guests, port numbers. */
 void vmp_complete(struct guest *g, struct state *s);
 
+/* Guests that may run at once. */
+#define VMP_RUNNING_MAX 256
+
 /* What the host has. */
 struct vmp_host {
     uint64_t mhz, processors, max_vcpus;
@@ -81,9 +86,11 @@ struct vmp_host {
 void vmp_host_read(struct vmp_host *h);
 
 /* What hpvmconf says about processes of guests: STOPTIMEOUT, how long a guest may take to shut down
- * (60, at most 300), and ATTNTIMEOUT, how long it may leave interrupts unanswered (60). */
+ * (60, at most 300), ATTNTIMEOUT, how long it may leave interrupts unanswered (60), and with
+ * LOCKMEMORY=1 that guests' memory is locked in the host's. */
 struct vmp_limits {
     unsigned stop_seconds, attention_seconds;
+    bool lock_memory;
 };
 void vmp_limits_read(struct vmp_limits *l);
 /* Percent of one processor a guest is entitled to per vCPU, in tenths. */
