@@ -153,6 +153,16 @@ static void be_nobody(void)
     close(null);
 }
 
+/* As much as we may. */
+static void allow_locked_memory(void)
+{
+    struct rlimit r = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_MEMLOCK, &r) == 0 || getrlimit(RLIMIT_MEMLOCK, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_MEMLOCK, &r);
+}
+
 static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
 {
     char why[600] = "";
@@ -174,7 +184,7 @@ static _Noreturn void machine_process(struct start *s, int link, pid_t keeper)
     store_set_opener(media_open);
     switch_port_set_dialer(link_switch);
     if (s->limits.lock_memory)
-        setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}); /* who may */
+        allow_locked_memory();
     int err = confine(s->drop, s->uid, s->gid, why, sizeof why);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user undoes it */
     if (err == 0 && getppid() == keeper)
