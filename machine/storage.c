@@ -76,9 +76,8 @@ static struct mpt *adapter_at(struct storage *s, unsigned bus, unsigned slot, in
 
 static int open_medium(const struct machine_drive *d, struct store **out, char *why, size_t size)
 {
-    struct store_options options = {.read_only = d->dvd || d->read_only,
-                                    .shared = d->shared,
-                                    .overlay = d->overlay};
+    struct store_options options = {
+        .read_only = d->dvd || d->read_only, .shared = d->shared, .overlay = d->overlay};
     char reason[512];
     int err;
 

@@ -11,10 +11,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
-from hpvm_host import Console, Host, check
+from hpvm_host import PROMPT, Console, Host, boot, check, copy_sparse
 
 DISK_GZ, CD_GZ = guest.need("guests/disk.img.gz", "guests/cd.iso.gz")
-PROMPT = r"guest# "
 REPORT = r"""\(C\) Copyright 2026 the Kittson authors
 Initializing System Event Log
 Initializing Forward Progress Log
@@ -42,15 +41,11 @@ hpvmstart: Successful start initiation of guest 'linux1'
 """
 
 
-def copy(path, to):
-    subprocess.run(["cp", "--sparse=always", path, to], check=True)
-
-
 def start(h):
     disk, discs = os.path.join(h.dir, "disk.img"), os.path.join(h.dir, "discs")
     os.mkdir(discs)
-    copy(guest.unpacked(DISK_GZ), disk)
-    copy(guest.unpacked(CD_GZ), os.path.join(discs, "cd.iso"))
+    copy_sparse(guest.unpacked(DISK_GZ), disk)
+    copy_sparse(guest.unpacked(CD_GZ), os.path.join(discs, "cd.iso"))
     os.chmod(os.path.join(discs, "cd.iso"), 0o644)
     h.run("hpvmcreate", "-F", "-P", "linux1", "-r", "512", "-B", "manual",
           "-a", "disk:scsi::file:" + disk, "-a", "dvd:scsi::null:" + discs)
@@ -76,17 +71,6 @@ def confined(h):
         path = os.path.join(h.runtime, h.uuid("linux1"), name)
         check(os.stat(path).st_mode & 0o777 == mode, "mode of " + path)
     check(os.stat(os.path.join(h.runtime, h.uuid("linux1"))).st_mode & 0o777 == 0o711, "0711")
-
-
-def boot(c):
-    """From the boot manager to the shell."""
-    c.expect(r"EFI Boot Manager ver 1\.10")
-    c.type("\r")
-    c.expect(r"highlighted entry will be executed")
-    c.type("\r")
-    c.expect(r"Linux version 6\.1")
-    c.expect(r"GUEST-UP Linux \S+ ia64", 400)
-    c.expect(PROMPT)
 
 
 def viewers(h):

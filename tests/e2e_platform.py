@@ -7,7 +7,6 @@ import calendar
 import hashlib
 import os
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -168,22 +167,6 @@ def count(g):
     check(out.split() == ["20000|200010000|row", "9999", "ok"], "sqlite3: " + out)
 
 
-def clean_file_system(disk):
-    if shutil.which("e2fsck") is None:
-        print("not checked: the file system (e2fsck is not installed)")
-        return
-    with open(disk, "rb") as f:  # the second partition of a GPT with its usual layout
-        f.seek(1024 + 128 + 32)
-        first, last = struct.unpack("<QQ", f.read(16))
-    part = disk + ".root"
-    subprocess.run(["dd", "if=" + disk, "of=" + part, "bs=1M", "iflag=skip_bytes,count_bytes",
-                    "skip=%d" % (first * 512), "count=%d" % ((last - first + 1) * 512),
-                    "conv=sparse", "status=none"], check=True)
-    p = subprocess.run(["e2fsck", "-fn", part], capture_output=True, text=True)
-    check(p.returncode == 0, "e2fsck: %d\n%s%s" % (p.returncode, p.stdout, p.stderr))
-    os.unlink(part)
-
-
 def high_count(store):
     """The upper half of the monotonic count, from the variable store."""
     text = subprocess.run([guest.PROGRAM, "nvram", "export", store], capture_output=True, text=True,
@@ -238,7 +221,7 @@ def test():
             check(high_count(store) == first + 1, "the monotonic count after a reset")
             guest.check_kernel_log(g)
             power_off(g, "poweroff")
-        clean_file_system(disk)
+        guest.clean_file_system(disk)
         with guest.Guest(*options) as g:
             g.connect()
             to_linux(g)

@@ -21,12 +21,34 @@ import guest
 
 BIN = os.path.dirname(os.path.abspath(guest.PROGRAM))
 PR_SET_CHILD_SUBREAPER = 36
+PROMPT = r"guest# "
 SLOW = 120  # seconds: for things that take moments on an idle computer
 
 
 def check(condition, text):
     if not condition:
         raise guest.GuestError(text)
+
+
+def copy_sparse(path, to):
+    subprocess.run(["cp", "--sparse=always", path, to], check=True)
+
+
+def boot(c):
+    """disk.img in a console, from the boot manager to the shell."""
+    c.expect(r"EFI Boot Manager ver 1\.10")
+    c.type("\r")
+    c.expect(r"highlighted entry will be executed")
+    c.type("\r")
+    c.expect(r"Linux version 6\.1")
+    c.expect(r"GUEST-UP Linux \S+ ia64", 400)
+    c.expect(PROMPT)
+
+
+def shell(c, line):
+    """What a command in the guest's shell prints."""
+    c.type("\necho BEG''IN; %s; echo E''ND\n" % line)
+    return c.expect(r"(?s)BEGIN\r\n(.*?)END\r\n").group(1).replace("\r", "")
 
 
 def reap():
