@@ -37,6 +37,8 @@ enum {
     OPT_SERIAL,
     OPT_NVRAM,
     OPT_MONITOR,
+    OPT_GDB,
+    OPT_WAIT,
     OPT_DETERMINISTIC,
     OPT_NO_REBOOT,
     OPT_STATS,
@@ -73,12 +75,15 @@ static const struct opt run_options[] = {
     {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
     {OPT_NVRAM, "nvram", 0, "FILE", "keep EFI variables in a file", NULL},
     {OPT_MONITOR, "monitor", 0, "unix:PATH", "a socket for kittson monitor", NULL},
+    {OPT_GDB, "gdb", 0, "WHERE",
+     "where gdb may connect: tcp:[ADDRESS]:PORT (without an address from this host) or unix:PATH",
+     NULL},
+    {OPT_WAIT, "wait", 0, NULL, "stop before the first instruction, for gdb or the monitor", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
-    {OPT_LATER, "gdb", 0, "ADDR", NULL, "the debugger interface"},
     {OPT_LATER, "trace", 0, "SPEC", NULL, "execution traces"},
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
@@ -313,6 +318,9 @@ static int set_flag(struct run_args *a, int id)
     case OPT_NO_REBOOT:
         a->machine.no_reboot = true;
         break;
+    case OPT_WAIT:
+        a->machine.wait = true;
+        break;
     case OPT_PERF_MAP:
         a->machine.jit_perf_map = true;
         break;
@@ -374,6 +382,9 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         return set_text(&a->machine.nvram, "--nvram", v, why, size);
     case OPT_MONITOR:
         return set_monitor(a, v, why, size);
+    case OPT_GDB:
+        a->machine.gdb = v;
+        return 0;
     case OPT_LOG:
         return set_log(v, why, size);
     default:
@@ -386,6 +397,14 @@ static int check(const struct run_args *a, char *why, size_t size)
     const struct machine_config *c = &a->machine;
     if (c->kernel == NULL && c->initrd != NULL) {
         snprintf(why, size, "--initrd %s: an initial RAM disk needs --kernel", c->initrd);
+        return -EINVAL;
+    }
+    if (c->gdb != NULL && c->lockstep) {
+        snprintf(why, size, "--gdb: --cpu lockstep does everything twice and cannot stop in between");
+        return -EINVAL;
+    }
+    if (c->wait && c->gdb == NULL && c->monitor == NULL) {
+        snprintf(why, size, "--wait: only --gdb or --monitor could let the machine go on");
         return -EINVAL;
     }
     if (c->deterministic && a->net.nics > 0) {

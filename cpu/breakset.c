@@ -124,15 +124,17 @@ bool breakset_watches_page(const struct breakset *s, uint64_t page)
     return false;
 }
 
-static bool watched(const struct breakset *s, uint64_t va, unsigned size, unsigned access)
+/* The range an access touches, or NULL. */
+static const struct watchpoint *watched(const struct breakset *s, uint64_t va, unsigned size,
+                                        unsigned access)
 {
     for (unsigned k = 0; k < s->watches; k++) {
         const struct watchpoint *w = &s->watch[k];
 
         if ((w->access & access) && va <= w->addr + (w->len - 1) && w->addr <= va + (size - 1))
-            return true;
+            return w;
     }
-    return false;
+    return NULL;
 }
 
 /* Loads for a frame that is returned to belong to no operation that could be left: they are done,
@@ -140,10 +142,14 @@ static bool watched(const struct breakset *s, uint64_t va, unsigned size, unsign
 bool breakset_allows(struct cpu *c, const struct uop *u, uint64_t va, unsigned size, unsigned flags)
 {
     unsigned access = flags & (ACC_READ | ACC_WRITE);
+    const struct watchpoint *w;
 
-    if (c->watch_pass || (flags & ACC_NONACCESS) || !watched(c->breaks, va, size, access))
+    if (c->watch_pass || (flags & ACC_NONACCESS))
         return true;
-    stop_at(c, STOP_WATCHPOINT, access, va);
+    w = watched(c->breaks, va, size, access);
+    if (!w)
+        return true;
+    stop_at(c, STOP_WATCHPOINT, access, va > w->addr ? va : w->addr);
     if (!u)
         return true;
     c->watch_held = true;

@@ -218,7 +218,7 @@ enum cpu_stop_kind { STOP_NONE, STOP_BREAKPOINT, STOP_WATCHPOINT };
 struct cpu_stop {
     enum cpu_stop_kind kind;
     unsigned access; /* watchpoint: ACC_READ, ACC_WRITE */
-    uint64_t addr;   /* bundle address | slot; watchpoint: first byte accessed */
+    uint64_t addr;   /* bundle address | slot; watchpoint: first byte of it */
 };
 
 /* What the machine provides to a CPU. Set by cpu_set_hooks; opaque is passed back. */
@@ -390,6 +390,10 @@ uint64_t cpu_pr_all(const struct cpu *c); /* as mov r=pr reads them */
 void cpu_set_pr_all(struct cpu *c, uint64_t v);
 uint64_t cpu_cfm(const struct cpu *c); /* packed */
 void cpu_set_cfm(struct cpu *c, uint64_t v);
+/* Application register n, 0..127; reserved ones read as 0. Setting: false when there is no such
+ * register, it is read-only or the value has reserved bits. */
+uint64_t cpu_ar(struct cpu *c, unsigned n);
+bool cpu_set_ar(struct cpu *c, unsigned n, uint64_t v);
 /* Sets PSR and everything derived from it. */
 void cpu_set_psr(struct cpu *c, uint64_t psr);
 static inline unsigned cpu_cpl(const struct cpu *c)

@@ -117,7 +117,7 @@ static uint64_t *ia32_register(struct cpu *c, unsigned n)
     }
 }
 
-static uint64_t ar_read(struct cpu *c, unsigned n)
+uint64_t cpu_ar(struct cpu *c, unsigned n)
 {
     uint64_t *plain;
 
@@ -243,6 +243,14 @@ static void ar_write(struct cpu *c, unsigned n, uint64_t v)
     }
 }
 
+bool cpu_set_ar(struct cpu *c, unsigned n, uint64_t v)
+{
+    if (!ar_units(c, n) || n == AR_BSP || n == AR_RUC || !ar_value_valid(n, v))
+        return false;
+    ar_write(c, n, v);
+    return true;
+}
+
 static const struct uop *ar_write_checked(struct cpu *c, const struct uop *u, uint64_t v)
 {
     unsigned n = u->r3;
@@ -294,7 +302,7 @@ UOP_BODY(mov_from_ar)
     if ((n == AR_ITC || n == AR_RUC) && (c->psr & PSR_SI) && cpu_cpl(c) != 0)
         return fault_genex(c, u, GENEX_PRIV_REG);
     c->budget += u->rest; /* for ITC: slots of the block not executed yet */
-    gr_set(c, u->r1, ar_read(c, n), false, gen);
+    gr_set(c, u->r1, cpu_ar(c, n), false, gen);
     c->budget -= u->rest;
     return uop_next(c, u);
 }

@@ -290,9 +290,19 @@ void board_reset(struct board *b)
     storage_probe(b->storage);
 }
 
-void board_poll(struct board *b)
+void board_poll_console(struct board *b)
 {
     console_poll(b->console);
+}
+
+unsigned board_console_fds(struct board *b, struct pollfd *fds)
+{
+    return console_poll_fds(b->console, fds);
+}
+
+void board_poll(struct board *b)
+{
+    board_poll_console(b);
     storage_poll(b->storage);
     network_poll(b->network);
     acpi_pm_poll(b->pm);
@@ -313,7 +323,7 @@ uint64_t board_due_ns(struct board *b)
 
 unsigned board_poll_fds(struct board *b, struct pollfd *fds)
 {
-    unsigned n = console_poll_fds(b->console, fds);
+    unsigned n = board_console_fds(b, fds);
     int fd = storage_fd(b->storage);
     if (fd >= 0)
         fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};

@@ -1,8 +1,10 @@
 /* Building a machine: RAM, firmware, processors, board; and starting it over after a reset. */
 #define _GNU_SOURCE /* memfd_create */
 #include "machine_impl.h"
+#include "gdb_server.h"
 #include "log.h"
 #include "monitor.h"
+#include "pause.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +31,7 @@ uint64_t machine_now_ns(void *machine)
     const struct machine *m = machine;
     uint64_t ticks = m->ticks;
     if (!m->config.deterministic)
-        return machine_host_ns() - m->start_ns;
+        return m->paused ? m->paused_ns : machine_host_ns() - m->start_ns;
     if (m->current != NULL)
         ticks += cpu_icount(m->current) - m->turn_icount + m->turn_waited;
     return ticks_to_ns(ticks);
@@ -283,6 +285,10 @@ static int build(struct machine *m, char *why, size_t size)
         err = board_open_console(m->board, why, size);
     if (err == 0 && m->config.monitor != NULL)
         err = monitor_open(m, m->config.monitor, &m->monitor, why, size);
+    if (err == 0 && m->config.gdb != NULL)
+        err = gdb_server_open(m, m->config.gdb, &m->gdb, why, size);
+    if (err == 0 && m->config.wait)
+        machine_pause(m);
     if (err == 0)
         say_volatile(m);
     return err;
@@ -319,6 +325,7 @@ void machine_free(struct machine *m)
         return;
     firmware_free(m->firmware); /* first: its file systems are on the board's drives */
     line_server_close(m->monitor);
+    gdb_server_close(m->gdb);
     board_free(m->board);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_free(m->cpu[i]);

@@ -67,6 +67,8 @@ struct machine_config {
     const char *serial;  /* or NULL */
     const char *nvram;   /* file of EFI variables; NULL: they live in memory */
     const char *monitor; /* path of the monitor's socket, or NULL */
+    const char *gdb;     /* where a debugger may connect, see gdb_server.h; or NULL */
+    bool wait;           /* stopped until somebody lets the machine go on */
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;

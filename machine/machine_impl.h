@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include "breakset.h"
 #include "firmware.h"
 #include "hpvm_map.h"
 #include "line_server.h"
@@ -13,6 +14,7 @@
 #include "storage.h"
 
 struct board;
+struct gdb_server;
 
 enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_DIVERGED };
 
@@ -32,11 +34,18 @@ struct machine {
     enum machine_request request;
     volatile sig_atomic_t signal; /* 0 or what ended the run */
     int wake_fd;                  /* readable once signal is set */
+    /* Stopped by a debugger or the monitor, pause.c. */
+    bool paused;
+    uint64_t paused_ns; /* machine time since then */
+    uint32_t held;      /* bit n: processor n takes no turns */
+    struct breakset breaks;
+    struct gdb_server *gdb; /* or NULL */
     /* Time. Deterministic: ticks is where all processors' clocks stand at the start of a round. */
     uint64_t start_ns;
     uint64_t ticks;
     uint64_t turn_icount; /* the current one's instruction count at the start of its turn */
     uint64_t turn_waited; /* ticks of this round it has spent halted */
+    unsigned round_at;    /* whose turn it is in this round */
     uint64_t ahead[HPVM_MAX_CPUS]; /* ticks beyond the end of its last turn */
     /* Figures. */
     uint64_t rounds, idle_ns, resets;
@@ -76,6 +85,9 @@ uint64_t board_due_ns(struct board *b);
 /* What to poll(2) for: at most BOARD_MAX_FDS entries, none when nothing can come from outside. */
 #define BOARD_MAX_FDS 512
 unsigned board_poll_fds(struct board *b, struct pollfd *fds);
+/* The part of both that serves the user at the console. */
+void board_poll_console(struct board *b);
+unsigned board_console_fds(struct board *b, struct pollfd *fds);
 /* PCI configuration accesses of firmware_config. */
 uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
                         unsigned size);

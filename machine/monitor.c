@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "gdb_server.h"
 #include "log.h"
 #include "machine_impl.h"
+#include "pause.h"
 #include "text.h"
 
 #define GREETING "kittson monitor " KITTSON_VERSION
@@ -15,6 +17,8 @@ struct call {
     struct machine *m;
     char *rest; /* what follows the command's name */
     struct line_answer *to;
+    unsigned cpu; /* the processor it is about, when it names none */
+    bool debugger;
     char *why;
     size_t size;
 };
@@ -155,15 +159,31 @@ static int status(struct call *k)
         slots += cpu_icount(m->cpu[i]);
         halted += m->cpu[i]->halted;
     }
-    line_answer(k->to, "version %s", KITTSON_VERSION);
-    line_answer(k->to, "processors %u", m->config.cpus);
-    line_answer(k->to, "halted %u", halted);
-    line_answer(k->to, "memory %" PRIu64, m->config.memory);
-    line_answer(k->to, "time %.3f", (double)machine_now_ns(m) / 1e9);
-    line_answer(k->to, "instructions %" PRIu64, slots);
-    line_answer(k->to, "resets %" PRIu64, m->resets);
-    line_answer(k->to, "drives %u", m->config.drive_count);
-    line_answer(k->to, "networks %u", m->config.nic_count);
+    line_answer_field(k->to, "version", "%s", KITTSON_VERSION);
+    line_answer_field(k->to, "state", m->paused ? "stopped" : "running");
+    line_answer_field(k->to, "processors", "%u", m->config.cpus);
+    line_answer_field(k->to, "halted", "%u", halted);
+    line_answer_field(k->to, "memory", "%" PRIu64, m->config.memory);
+    line_answer_field(k->to, "time", "%.3f", (double)machine_now_ns(m) / 1e9);
+    line_answer_field(k->to, "instructions", "%" PRIu64, slots);
+    line_answer_field(k->to, "resets", "%" PRIu64, m->resets);
+    line_answer_field(k->to, "drives", "%u", m->config.drive_count);
+    line_answer_field(k->to, "networks", "%u", m->config.nic_count);
+    return 0;
+}
+
+static int stop(struct call *k)
+{
+    machine_pause(k->m);
+    gdb_server_stopped(k->m->gdb, 0);
+    return 0;
+}
+
+static int cont(struct call *k)
+{
+    if (gdb_server_holds(k->m->gdb))
+        return refuse(k, -EBUSY, "a debugger holds the machine: let it go on from there");
+    machine_continue(k->m, 0);
     return 0;
 }
 
@@ -203,6 +223,8 @@ static const struct {
      "eject [BUS,SLOT,TARGET] [force]: take the disc out, with force even when the guest locked "
      "it"},
     {"insert", insert, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
+    {"stop", stop, false, "stop: stop all processors and the guest's time"},
+    {"cont", cont, false, "cont: let a stopped machine go on"},
     {"powerdown", powerdown, false, "powerdown: press the power button"},
     {"reset", reset, false, "reset: reset the machine"},
     {"quit", quit, false, "quit: end the machine at once"},
@@ -216,23 +238,42 @@ static int help(struct call *k)
     return 0;
 }
 
-static int handle(void *machine, const char *request, struct line_answer *to, char *why,
-                  size_t size)
+static int run(struct call *k, const char *request)
 {
     char line[LINE_SERVER_LINE + 1];
-    struct call k = {.m = machine, .rest = line, .to = to, .why = why, .size = size};
     snprintf(line, sizeof line, "%s", request);
-    if (k.m->config.deterministic)
-        log_debug("monitor: %s at tick %" PRIu64, request, k.m->ticks);
-    const char *name = word(&k);
+    k->rest = line;
+    if (k->m->config.deterministic)
+        log_debug("monitor: %s at tick %" PRIu64, request, k->m->ticks);
+    const char *name = word(k);
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) != 0)
             continue;
-        if (!commands[i].operands && k.rest[0] != '\0')
-            return refuse(&k, -EINVAL, "this command takes nothing more");
-        return commands[i].run(&k);
+        if (!commands[i].operands && k->rest[0] != '\0')
+            return refuse(k, -EINVAL, "this command takes nothing more");
+        return commands[i].run(k);
     }
-    return refuse(&k, -EINVAL, "unknown command: help lists them");
+    return refuse(k, -EINVAL, "unknown command: help lists them");
+}
+
+static int handle(void *machine, const char *request, struct line_answer *to, char *why,
+                  size_t size)
+{
+    struct call k = {.m = machine, .to = to, .why = why, .size = size};
+    return run(&k, request);
+}
+
+void monitor_for_debugger(struct machine *m, const char *line, unsigned n, GString *out)
+{
+    char why[512] = "";
+    struct call k = {.m = m, .to = line_answer_new(), .cpu = n, .debugger = true};
+    k.why = why;
+    k.size = sizeof why;
+    int err = run(&k, line);
+    g_string_append(out, line_answer_text(k.to));
+    if (err != 0)
+        g_string_append_printf(out, "%s\n", why[0] != '\0' ? why : strerror(-err));
+    line_answer_free(k.to);
 }
 
 int monitor_open(struct machine *m, const char *path, struct line_server **out, char *why,

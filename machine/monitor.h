@@ -6,6 +6,7 @@
 #ifndef KITTSON_MACHINE_MONITOR_H
 #define KITTSON_MACHINE_MONITOR_H
 
+#include <glib.h>
 #include <stddef.h>
 #include "line_server.h"
 #include "machine.h"
@@ -13,5 +14,8 @@
 /* 0, or a negative errno with one sentence in why. */
 int monitor_open(struct machine *m, const char *path, struct line_server **out, char *why,
                  size_t size);
+
+/* The same command for a debugger, which looks at processor n; its answer to out. */
+void monitor_for_debugger(struct machine *m, const char *line, unsigned n, GString *out);
 
 #endif

@@ -8,7 +8,9 @@
  */
 #define _GNU_SOURCE /* ppoll */
 #include "machine_impl.h"
+#include "gdb_server.h"
 #include "log.h"
+#include "pause.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,11 +28,14 @@
 /* The longest sleep and the longest jump; nothing depends on it. */
 #define LONGEST_NS      1000000000ull
 #define LONGEST_TICKS   HPVM_ITC_HZ
-#define OUTSIDE_MAX_FDS (BOARD_MAX_FDS + LINE_SERVER_MAX_FDS)
+#define OUTSIDE_MAX_FDS (BOARD_MAX_FDS + LINE_SERVER_MAX_FDS + GDB_SERVER_MAX_FDS)
 
 /* A halted processor goes on when an interrupt is deliverable, even one that came before. */
-static bool ready(struct cpu *c)
+static bool ready(const struct machine *m, unsigned n)
 {
+    struct cpu *c = m->cpu[n];
+    if (m->held >> n & 1)
+        return false;
     cpu_check_timer(c);
     if (c->halted && (c->init_pending || cpu_interrupt_pending(c)))
         c->halted = false;
@@ -40,6 +45,12 @@ static bool ready(struct cpu *c)
 static bool ended(const struct machine *m)
 {
     return m->request != REQUEST_NONE || m->signal != 0;
+}
+
+/* What cuts rounds short. */
+static bool interrupted(const struct machine *m)
+{
+    return ended(m) || m->paused;
 }
 
 /* --- turns --- */
@@ -54,6 +65,8 @@ static void take_turn(struct machine *m, unsigned n, uint64_t slots)
     m->current = NULL;
     if (cpu_lockstep_failed(c))
         m->request = REQUEST_DIVERGED;
+    if (c->stop_at.kind != STOP_NONE)
+        machine_came_to_stop(m, n);
     m->run_ns[n] += machine_host_ns() - before;
 }
 
@@ -61,8 +74,8 @@ static bool round_host_time(struct machine *m)
 {
     uint64_t slots = m->config.cpus == 1 ? TURN_ALONE : TURN_SHARED;
     bool any = false;
-    for (unsigned i = 0; i < m->config.cpus && !ended(m); i++) {
-        if (!ready(m->cpu[i]))
+    for (unsigned i = 0; i < m->config.cpus && !interrupted(m); i++) {
+        if (!ready(m, i))
             continue;
         take_turn(m, i, slots);
         any = true;
@@ -78,8 +91,8 @@ static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
     uint64_t used = m->ahead[n];
     m->turn_waited = used;
     m->turn_icount = cpu_icount(c);
-    while (used < slots && !ended(m)) {
-        if (ready(c)) {
+    while (used < slots && !interrupted(m)) {
+        if (ready(m, n)) {
             take_turn(m, n, slots - used);
             used = cpu_icount(c) - m->turn_icount + m->turn_waited;
             continue;
@@ -90,13 +103,13 @@ static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
         m->turn_waited += skip;
         used += skip;
     }
-    m->ahead[n] = used > slots ? used - slots : 0;
+    m->ahead[n] = m->paused ? used : used > slots ? used - slots : 0;
 }
 
 static bool all_halted(struct machine *m)
 {
     for (unsigned i = 0; i < m->config.cpus; i++)
-        if (ready(m->cpu[i]))
+        if (ready(m, i))
             return false;
     return true;
 }
@@ -116,10 +129,40 @@ static bool round_deterministic(struct machine *m)
     uint64_t slots = m->config.cpus == 1 ? TURN_ALONE : TURN_SHARED;
     if (all_halted(m))
         return false;
-    for (unsigned i = 0; i < m->config.cpus && !ended(m); i++)
-        turn_by_ticks(m, i, slots);
+    for (; m->round_at < m->config.cpus && !interrupted(m); m->round_at++) {
+        turn_by_ticks(m, m->round_at, slots);
+        if (m->paused) /* goes on in the middle of this turn */
+            return true;
+    }
+    m->round_at = 0;
     m->ticks += slots;
     return true;
+}
+
+/* --- the owner --- */
+
+/* Since when each processor has had an interrupt waiting and taken none. */
+static void watch_answers(struct machine *m)
+{
+    uint64_t now = machine_now_ns(m);
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        const struct cpu *c = m->cpu[i];
+        bool waits = (c->irr[0] | c->irr[1] | c->irr[2] | c->irr[3]) != 0;
+        if (!waits || c->interrupts_taken != m->answer[i].taken)
+            m->answer[i].since_ns = 0;
+        else if (m->answer[i].since_ns == 0)
+            m->answer[i].since_ns = now > 0 ? now : 1;
+        m->answer[i].taken = c->interrupts_taken;
+    }
+}
+
+static void tell_owner(struct machine *m)
+{
+    const struct machine_watch *w = &m->config.watch;
+    if (w->between == NULL)
+        return;
+    watch_answers(m);
+    w->between(w->opaque);
 }
 
 /* --- nothing to execute --- */
@@ -138,21 +181,50 @@ static uint64_t next_event_ns(struct machine *m)
 static unsigned outside_poll_fds(struct machine *m, struct pollfd *fds)
 {
     unsigned n = board_poll_fds(m->board, fds);
-    return n + line_server_poll_fds(m->monitor, fds + n);
+    n += line_server_poll_fds(m->monitor, fds + n);
+    return n + gdb_server_poll_fds(m->gdb, fds + n);
 }
 
-/* Sleeps until input, a signal, or so many nanoseconds have passed. */
-static void sleep_until_input(struct machine *m, uint64_t ns)
+static void poll_servers(struct machine *m)
 {
-    struct pollfd fds[1 + OUTSIDE_MAX_FDS] = {{.fd = m->wake_fd, .events = POLLIN}};
-    unsigned n = 1 + outside_poll_fds(m, fds + 1);
+    line_server_poll(m->monitor);
+    gdb_server_poll(m->gdb);
+    tell_owner(m);
+    if (board_quit_requested(m->board))
+        m->signal = MACHINE_SIGNAL_CONSOLE;
+}
+
+/* Sleeps until one of the n descriptors behind the first entry, a signal, or so many nanoseconds
+ * have passed. */
+static void sleep_until(struct machine *m, struct pollfd *fds, unsigned n, uint64_t ns)
+{
     struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    uint64_t before = machine_now_ns(m);
     uint64_t count;
-    if (ppoll(fds, n, &ts, NULL) > 0 && fds[0].revents != 0 &&
+    fds[0] = (struct pollfd){.fd = m->wake_fd, .events = POLLIN};
+    if (ppoll(fds, 1 + n, &ts, NULL) > 0 && fds[0].revents != 0 &&
         read(m->wake_fd, &count, sizeof count) < 0)
         log_debug("wake-up: %s", strerror(errno));
+}
+
+static void sleep_until_input(struct machine *m, uint64_t ns)
+{
+    struct pollfd fds[1 + OUTSIDE_MAX_FDS];
+    unsigned n = outside_poll_fds(m, fds + 1);
+    uint64_t before = machine_now_ns(m);
+    sleep_until(m, fds, n, ns);
     m->idle_ns += machine_now_ns(m) - before;
+}
+
+/* Of a machine that is stopped: who may let it go on, and the user at the console. */
+static void wait_paused(struct machine *m)
+{
+    struct pollfd fds[1 + OUTSIDE_MAX_FDS];
+    unsigned n = board_console_fds(m->board, fds + 1);
+    n += line_server_poll_fds(m->monitor, fds + 1 + n);
+    n += gdb_server_poll_fds(m->gdb, fds + 1 + n);
+    sleep_until(m, fds, n, LONGEST_NS);
+    board_poll_console(m->board);
+    poll_servers(m);
 }
 
 static bool input_possible(struct machine *m)
@@ -197,32 +269,6 @@ static bool wait_deterministic(struct machine *m)
     return true;
 }
 
-/* --- the owner --- */
-
-/* Since when each processor has had an interrupt waiting and taken none. */
-static void watch_answers(struct machine *m)
-{
-    uint64_t now = machine_now_ns(m);
-    for (unsigned i = 0; i < m->config.cpus; i++) {
-        const struct cpu *c = m->cpu[i];
-        bool waits = (c->irr[0] | c->irr[1] | c->irr[2] | c->irr[3]) != 0;
-        if (!waits || c->interrupts_taken != m->answer[i].taken)
-            m->answer[i].since_ns = 0;
-        else if (m->answer[i].since_ns == 0)
-            m->answer[i].since_ns = now > 0 ? now : 1;
-        m->answer[i].taken = c->interrupts_taken;
-    }
-}
-
-static void tell_owner(struct machine *m)
-{
-    const struct machine_watch *w = &m->config.watch;
-    if (w->between == NULL)
-        return;
-    watch_answers(m);
-    w->between(w->opaque);
-}
-
 /* --- the loop --- */
 
 /* Runs until something ends it; false when the machine is dead. */
@@ -231,19 +277,21 @@ static bool run(struct machine *m)
     bool by_ticks = m->config.deterministic;
     uint64_t polled = 0;
     while (!ended(m)) {
+        if (m->paused) {
+            wait_paused(m);
+            continue;
+        }
         bool busy = by_ticks ? round_deterministic(m) : round_host_time(m);
         m->rounds++;
         if (ended(m))
             break;
         if (busy && !by_ticks && machine_now_ns(m) - polled < POLL_NS)
             continue;
-        board_poll(m->board);
-        line_server_poll(m->monitor);
-        tell_owner(m);
+        if (!m->paused)
+            board_poll(m->board);
+        poll_servers(m);
         polled = machine_now_ns(m);
-        if (board_quit_requested(m->board))
-            m->signal = MACHINE_SIGNAL_CONSOLE;
-        if (!busy && !ended(m) && all_halted(m)) {
+        if (!busy && !interrupted(m) && all_halted(m)) {
             if (!(by_ticks ? wait_deterministic(m) : wait_host_time(m)))
                 return false;
         }

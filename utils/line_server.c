@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "unix_socket.h"
 
 #define BUSY "error all connections are taken\n"
@@ -22,6 +23,7 @@ struct client {
     char in[LINE_SERVER_LINE + 1];
     size_t used;
     bool ended;    /* will send nothing more */
+    bool json;     /* wants answers for programs, and events */
     GString *out;  /* not taken yet */
     int64_t since; /* when it last took something, ms */
 };
@@ -36,8 +38,8 @@ struct line_server {
 };
 
 struct line_answer {
-    GString *text;
-    size_t start; /* of this answer */
+    GString *text;           /* the lines, each with an end */
+    GString *lines, *fields; /* members of JSON arrays and objects */
     bool full;
 };
 
@@ -59,6 +61,20 @@ static void defuse(char *s)
             *s = '?';
 }
 
+static void add_text(struct line_answer *to, const char *line)
+{
+    if (to->text->len + strlen(line) + 2 > LINE_SERVER_ANSWER)
+        to->full = true;
+    if (!to->full)
+        g_string_append_printf(to->text, "%s\n", line);
+}
+
+static void separate(GString *members)
+{
+    if (members->len > 0)
+        g_string_append_c(members, ',');
+}
+
 void line_answer(struct line_answer *to, const char *fmt, ...)
 {
     va_list ap;
@@ -68,28 +84,111 @@ void line_answer(struct line_answer *to, const char *fmt, ...)
     line = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     defuse(line);
-    if (to->text->len - to->start + strlen(line) + 2 > LINE_SERVER_ANSWER)
-        to->full = true;
-    if (!to->full)
-        g_string_append_printf(to->text, "+%s\n", line);
+    add_text(to, line);
+    if (!to->full) {
+        separate(to->lines);
+        json_append_string(to->lines, line);
+    }
     g_free(line);
+}
+
+void line_answer_field(struct line_answer *to, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+    char *value, *line;
+
+    va_start(ap, fmt);
+    value = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    defuse(value);
+    line = g_strdup_printf("%s %s", name, value);
+    add_text(to, line);
+    if (!to->full) {
+        separate(to->fields);
+        json_append_string(to->fields, name);
+        g_string_append_c(to->fields, ':');
+        json_append_string(to->fields, value);
+    }
+    g_free(line);
+    g_free(value);
+}
+
+struct line_answer *line_answer_new(void)
+{
+    struct line_answer *to = g_new0(struct line_answer, 1);
+
+    to->text = g_string_new(NULL);
+    to->lines = g_string_new(NULL);
+    to->fields = g_string_new(NULL);
+    return to;
+}
+
+const char *line_answer_text(const struct line_answer *to)
+{
+    return to->text->str;
+}
+
+void line_answer_free(struct line_answer *to)
+{
+    g_string_free(to->text, TRUE);
+    g_string_free(to->lines, TRUE);
+    g_string_free(to->fields, TRUE);
+    g_free(to);
+}
+
+/* For people: each line behind a "+". */
+static void put_text(GString *out, const struct line_answer *to, int err, const char *why)
+{
+    for (const char *p = to->text->str; *p; p = strchr(p, '\n') + 1) {
+        g_string_append_c(out, '+');
+        g_string_append_len(out, p, strchr(p, '\n') + 1 - p);
+    }
+    g_string_append_printf(out, err ? "error %s\n" : "ok\n", why);
+}
+
+static void put_json(GString *out, const struct line_answer *to, int err, const char *why)
+{
+    if (err) {
+        g_string_append(out, "{\"ok\":false,\"error\":");
+        json_append_string(out, why);
+        g_string_append(out, "}\n");
+        return;
+    }
+    g_string_append_printf(out, "{\"ok\":true,\"fields\":{%s},\"lines\":[%s]}\n", to->fields->str,
+                           to->lines->str);
+}
+
+/* "json" and "text" are about the connection; everything else is the handler's. */
+static int handle(struct line_server *s, struct client *c, const char *request,
+                  struct line_answer *to, char *why, size_t size)
+{
+    bool json = strcmp(request, "json") == 0;
+
+    if (!json && strcmp(request, "text") != 0)
+        return s->handler(s->opaque, request, to, why, size);
+    c->json = json;
+    return 0;
 }
 
 static void answer(struct line_server *s, struct client *c, const char *request)
 {
-    struct line_answer to = {.text = c->out, .start = c->out->len};
+    struct line_answer *to = line_answer_new();
     char why[1024] = "";
-    int err = s->handler(s->opaque, request, &to, why, sizeof(why));
+    int err = handle(s, c, request, to, why, sizeof(why));
 
-    if (to.full) {
-        g_string_truncate(c->out, to.start);
+    if (to->full) {
+        g_string_truncate(to->text, 0);
         err = -EMSGSIZE;
         snprintf(why, sizeof(why), "the answer would be too long");
     }
     if (err && !why[0])
         snprintf(why, sizeof(why), "%s", strerror(-err));
     defuse(why);
-    g_string_append_printf(c->out, err ? "error %s\n" : "ok\n", why);
+    if (c->json)
+        put_json(c->out, to, err, why);
+    else
+        put_text(c->out, to, err, why);
+    line_answer_free(to);
 }
 
 /* --- clients --- */
@@ -244,6 +343,21 @@ static void accept_clients(struct line_server *s)
         c->out = g_string_new(s->greeting);
         g_string_append_c(c->out, '\n');
         c->since = now_ms();
+    }
+}
+
+/* Who does not take its events in time is not told of them for ever. */
+void line_server_event(struct line_server *s, const char *name, const char *members)
+{
+    for (unsigned i = 0; s && i < LINE_SERVER_CLIENTS; i++) {
+        struct client *c = &s->client[i];
+
+        if (c->fd < 0 || !c->json || c->out->len > LINE_SERVER_ANSWER)
+            continue;
+        if (c->out->len == 0)
+            c->since = now_ms();
+        g_string_append_printf(c->out, "{\"event\":\"%s\"%s%s}\n", name, members[0] ? "," : "",
+                               members);
     }
 }
 

@@ -7,6 +7,10 @@
  * Clients are not trusted with memory or time: one that sends control characters, an endless line,
  * or takes none of its answer for LINE_SERVER_PATIENCE seconds is dropped, and its next request is
  * looked at once the answer before it is on its way.
+ *
+ * A client that sends "json" gets answers for programs from then on, one line each: {"ok":true,
+ * "fields":{"NAME":"VALUE",...},"lines":["TEXT",...]} or {"ok":false,"error":"SENTENCE"}; between
+ * answers events as they happen: {"event":"NAME",...}. "text" goes back.
  */
 #ifndef KITTSON_UTILS_LINE_SERVER_H
 #define KITTSON_UTILS_LINE_SERVER_H
@@ -30,6 +34,14 @@ typedef int line_handler(void *opaque, const char *request, struct line_answer *
 void line_answer(struct line_answer *to, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A line "NAME VALUE", a field for programs. */
+void line_answer_field(struct line_answer *to, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* An answer for somebody who is not a client; the text of its lines, each with an end. */
+struct line_answer *line_answer_new(void);
+const char *line_answer_text(const struct line_answer *to);
+void line_answer_free(struct line_answer *to);
+
 /* The socket has mode 0600. greeting and path are copied. 0, or a negative errno with one sentence
  * in why that starts with the path. */
 int line_server_open(const char *path, const char *greeting, line_handler *handler, void *opaque,
@@ -39,6 +51,9 @@ void line_server_close(struct line_server *s);
 
 /* Everything that can be done without waiting. Handlers run inside. */
 void line_server_poll(struct line_server *s);
+/* Tells the clients that asked for JSON: members are those of an object behind its event's name, as
+ * in "\"processor\":1", or "". NULL is fine. */
+void line_server_event(struct line_server *s, const char *name, const char *members);
 /* What to wait for before the next line_server_poll is worth while. Returns how many. */
 unsigned line_server_poll_fds(const struct line_server *s, struct pollfd fds[LINE_SERVER_MAX_FDS]);
 

@@ -1,0 +1,65 @@
+/* See pause.h. */
+#include "pause.h"
+
+#include "gdb_server.h"
+
+void machine_pause(struct machine *m)
+{
+    if (m->paused)
+        return;
+    m->paused_ns = machine_now_ns(m);
+    m->paused = true;
+}
+
+static void start_clock(struct machine *m)
+{
+    m->paused = false;
+    m->start_ns = machine_host_ns() - m->paused_ns;
+}
+
+void machine_continue(struct machine *m, uint32_t held)
+{
+    if (!m->paused)
+        return;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        m->cpu[i]->stop_at.kind = STOP_NONE;
+    m->held = held;
+    start_clock(m);
+}
+
+void machine_step(struct machine *m, unsigned n)
+{
+    struct cpu *c = m->cpu[n];
+    uint64_t before = cpu_icount(c);
+    if (!m->paused)
+        return;
+    start_clock(m);
+    m->turn_icount = before;
+    m->turn_waited = m->ahead[n];
+    m->current = c;
+    cpu_step_one(c);
+    m->current = NULL;
+    if (m->config.deterministic)
+        m->ahead[n] += cpu_icount(c) - before;
+    machine_pause(m);
+}
+
+void machine_came_to_stop(struct machine *m, unsigned n)
+{
+    machine_pause(m);
+    gdb_server_stopped(m->gdb, n);
+}
+
+void machine_use_breaks(struct machine *m)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_set_breaks(m->cpu[i], &m->breaks);
+}
+
+void machine_drop_breaks(struct machine *m)
+{
+    m->breaks = (struct breakset){0};
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (m->cpu[i]->breaks != NULL)
+            cpu_set_breaks(m->cpu[i], NULL);
+}
