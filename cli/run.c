@@ -400,7 +400,8 @@ static int check(const struct run_args *a, char *why, size_t size)
         return -EINVAL;
     }
     if (c->gdb != NULL && c->lockstep) {
-        snprintf(why, size, "--gdb: --cpu lockstep does everything twice and cannot stop in between");
+        snprintf(why, size,
+                 "--gdb: --cpu lockstep does everything twice and cannot stop in between");
         return -EINVAL;
     }
     if (c->wait && c->gdb == NULL && c->monitor == NULL) {

@@ -444,8 +444,8 @@ static void description(struct gdb *g, const char *p)
                               "<target><architecture>ia64-elf64</architecture></target>";
     uint64_t offset, length;
 
-    if (!gdb_hex_number(&p, &offset) || *p++ != ',' || !gdb_hex_number(&p, &length) ||
-        *p != '\0' || offset > sizeof xml - 1) {
+    if (!gdb_hex_number(&p, &offset) || *p++ != ',' || !gdb_hex_number(&p, &length) || *p != '\0' ||
+        offset > sizeof xml - 1) {
         send_ok(g, false);
         return;
     }

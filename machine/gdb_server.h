@@ -15,8 +15,8 @@ struct gdb_server;
 
 #define GDB_SERVER_MAX_FDS 2
 
-/* where: tcp:[ADDRESS]:PORT, with no address on this host only, or unix:PATH. 0, or a negative errno
- * with one sentence in why. */
+/* where: tcp:[ADDRESS]:PORT, with no address on this host only, or unix:PATH. 0, or a negative
+ * errno with one sentence in why. */
 int gdb_server_open(struct machine *m, const char *where, struct gdb_server **out, char *why,
                     size_t size);
 /* All take NULL for a machine without one. */
