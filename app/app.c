@@ -18,6 +18,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "report.h"
+#include "tombstone.h"
 
 /* --- status --- */
 
@@ -38,6 +39,8 @@ void app_note(struct app *a, const char *fmt, ...)
     g_autofree char *text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     app_log_line(a->events, "%s", text);
+    app_log_line(a->log, "%s", text);
+    link_note(text);
 }
 
 static void system_runs(struct app *a, const char *loader)
@@ -45,7 +48,9 @@ static void system_runs(struct app *a, const char *loader)
     const char *type = plan_os_type(loader);
     a->os = true;
     publish_state(a);
-    app_note(a, "operating system started by %s", loader);
+    const char *volume = strstr(loader, FIRMWARE_VOLUME);
+    app_note(a, "operating system started by %.*s",
+             (int)(volume != NULL ? volume - loader : (ptrdiff_t)strlen(loader)), loader);
     if (type == NULL || strcmp(type, a->guest->os_type) == 0)
         return;
     g_strlcpy(a->guest->os_type, type, sizeof a->guest->os_type);
@@ -89,6 +94,12 @@ static void on_restarted(void *opaque)
     }
     media_list(a);
     app_note(a, "restarted");
+}
+
+static void on_stuck(void *opaque, struct machine *m, const char *why)
+{
+    const struct app *a = opaque;
+    tombstone_write(a->dir, m, a->plan_guest->name, why);
 }
 
 static void on_ended(void *opaque, enum machine_end end, const char *why)
@@ -151,15 +162,16 @@ void app_press_reset(struct app *a, const char *who)
 
 static void send_init(struct machine *m, const struct plan *p, void *data)
 {
+    const struct app *a = data;
     (void)p;
-    (void)data;
+    tombstone_write(a->dir, m, a->plan_guest->name, "transfer of control");
     machine_press_init(m);
 }
 
 void app_init(struct app *a, const char *who)
 {
     app_note(a, "transfer of control (%s)", who);
-    runner_do(a->runner, send_init, NULL, NULL);
+    runner_do(a->runner, send_init, NULL, a);
 }
 
 static gboolean on_terminate(gpointer data)
@@ -303,8 +315,10 @@ static gboolean messages(gint fd, GIOCondition condition, gpointer data)
     text[n] = '\0';
     g_auto(GStrv) lines = g_strsplit(text, "\n", 0);
     for (guint i = 0; lines[i] != NULL; i++)
-        if (lines[i][0] != '\0')
+        if (lines[i][0] != '\0') {
             app_log_line(a->log, "%s", lines[i]);
+            link_note(lines[i]);
+        }
     return G_SOURCE_CONTINUE;
 }
 
@@ -356,6 +370,7 @@ static int start(struct app *a, const struct app_options *o, char *why, size_t s
                                          .progress = on_progress,
                                          .attention = on_attention,
                                          .restarted = on_restarted,
+                                         .stuck = on_stuck,
                                          .ended = on_ended};
     int line[2];
     if (!open_logs(a)) {

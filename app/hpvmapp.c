@@ -39,7 +39,7 @@ struct start {
     char *directory; /* of the process's own files */
     char uuid[37];
     struct guest *guest;
-    int lock, dir, control, console;
+    int lock, common, dir, control, console;
     bool drop;
     uid_t uid;
     gid_t gid;
@@ -78,7 +78,9 @@ static int take_path(struct start *s, const char *path)
     s->config = g_strdup(real);
     s->directory = g_build_filename(own, "app", NULL);
     setenv("HPVM_ROOT", root, 1);
-    return 0;
+    g_autofree char *common = g_build_filename(root, "common", NULL);
+    s->common = open(common, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return s->common >= 0 ? 0 : complain("%s: %s.", common, strerror(errno));
 }
 
 /* The guest's configuration; its lock too, unless hpvmstart has taken it. */
@@ -113,6 +115,16 @@ static int take_guest(struct start *s)
     return status;
 }
 
+/* Where administrators look for it: guests/NAME/log. */
+static int link_log(const struct start *s)
+{
+    g_autofree char *own = g_path_get_dirname(s->directory);
+    g_autofree char *link = g_build_filename(own, "log", NULL);
+    return symlink("app/log", link) == 0 || errno == EEXIST
+               ? 0
+               : complain("%s: %s.", link, strerror(errno));
+}
+
 /* The directory the process may write in is all it gets of the state. */
 static int make_directory(struct start *s)
 {
@@ -121,10 +133,13 @@ static int make_directory(struct start *s)
     s->dir = open(s->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (s->dir < 0 || (s->drop && fchown(s->dir, s->uid, s->gid) != 0))
         return complain("%s: %s.", s->directory, strerror(errno));
+    if (link_log(s) != 0)
+        return 1;
     if (!s->drop)
         return 0;
-    static const char *const files[] = {"nvram",    "console",  "console.1",  "events", "log",
-                                        "events.1", "progress", "progress.1", "log.1"};
+    static const char *const files[] = {"nvram",      "console",   "console.1",  "events",
+                                        "events.1",   "progress",  "log",        "log.1",
+                                        "progress.1", "tombstone", "tombstone.1"};
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) /* from a time without the user */
         if (fchownat(s->dir, files[i], s->uid, s->gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
             return complain("%s/%s: %s.", s->directory, files[i], strerror(errno));
@@ -212,13 +227,19 @@ static _Noreturn void keeper_process(struct start *s, int ready)
     prctl(PR_SET_NAME, "hpvmapp");
     for (size_t i = 0; i < G_N_ELEMENTS(ignored); i++)
         signal(ignored[i], SIG_IGN); /* the machine's process hears them, and ends us */
-    struct keeper k = {
-        .uuid = s->uuid, .dir = s->dir, .lock = s->lock, .ready = ready, .child = -1};
+    struct keeper k = {.uuid = s->uuid,
+                       .name = s->guest->name,
+                       .common = s->common,
+                       .dir = s->dir,
+                       .lock = s->lock,
+                       .ready = ready,
+                       .child = -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0)
         k.child = fork();
     if (k.child == 0) {
         close(link[0]);
         close(ready);
+        close(s->common);
         machine_process(s, link[1], self);
     }
     be_nobody();
@@ -309,7 +330,7 @@ static int launch(struct start *s, int argc, char **argv)
 
 int hpvmapp_main(int argc, char **argv)
 {
-    struct start s = {.lock = -1, .dir = -1, .control = -1, .console = -1};
+    struct start s = {.lock = -1, .common = -1, .dir = -1, .control = -1, .console = -1};
     prctl(PR_SET_NAME, "hpvmapp");
     int status = launch(&s, argc, argv);
     guest_free(s.guest);

@@ -15,6 +15,7 @@
 #include "app_proto.h"
 #include "devdb.h"
 #include "entitlement.h"
+#include "mon_log.h"
 #include "state.h"
 #include "switch_port.h"
 
@@ -23,6 +24,7 @@ enum {
     ASK_ENTITLED,
     ASK_STATE,
     ASK_OS,
+    ASK_NOTE,
     ASK_OPEN,
     ASK_SHARED,
     ASK_SWITCH,
@@ -95,6 +97,12 @@ int link_state(const char *run)
 int link_os_type(const char *type)
 {
     return ask(ASK_OS, 0, type);
+}
+
+int link_note(const char *text)
+{
+    g_autofree char *line = g_strdup_printf("%.1000s", text);
+    return ask(ASK_NOTE, 0, line);
 }
 
 int link_open(const char *path, int flags)
@@ -282,6 +290,9 @@ static int serve(struct keeper *k, const struct ask *a)
         return set_state(k, a->text);
     case ASK_OS:
         return set_os(k, a->text);
+    case ASK_NOTE:
+        mon_log_line(k->common, k->name, a->text);
+        return 0;
     case ASK_OPEN:
         return open_for(k, a->text, a->flags);
     case ASK_SHARED:
@@ -299,12 +310,18 @@ static int serve(struct keeper *k, const struct ask *a)
 /* What the process cannot say any more. */
 static void note_crash(const struct keeper *k, int status)
 {
-    struct app_log *log =
-        WIFSIGNALED(status) ? app_log_open(k->dir, "events", APP_LOG_SIZE / 4) : NULL;
-    if (log != NULL)
-        app_log_line(log, "off: the guest's process was ended by signal %d (%s)", WTERMSIG(status),
-                     strsignal(WTERMSIG(status)));
-    app_log_close(log);
+    static const char *const names[] = {"events", "log", "tombstone"};
+    if (!WIFSIGNALED(status))
+        return;
+    g_autofree char *text = g_strdup_printf("off: the guest's process was ended by signal %d (%s)",
+                                            WTERMSIG(status), strsignal(WTERMSIG(status)));
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        struct app_log *log = app_log_open(k->dir, names[i], APP_LOG_SIZE / 4);
+        if (log != NULL)
+            app_log_line(log, "%s", text);
+        app_log_close(log);
+    }
+    mon_log_line(k->common, k->name, text);
 }
 
 void keeper_run(struct keeper *k)

@@ -13,12 +13,14 @@
 
 struct keeper {
     const char *uuid;
-    int dir;      /* the process's own directory */
-    int lock;     /* of the guest */
-    int link;     /* to the machine's process */
-    int ready;    /* gets one byte when the guest runs */
-    pid_t child;  /* the machine's process */
-    int entitled; /* 0, or why it has no control group */
+    const char *name; /* of the guest, for the log of all */
+    int common;       /* the directory that log is in */
+    int dir;          /* the process's own directory */
+    int lock;         /* of the guest */
+    int link;         /* to the machine's process */
+    int ready;        /* gets one byte when the guest runs */
+    pid_t child;      /* the machine's process */
+    int entitled;     /* 0, or why it has no control group */
 };
 
 /* Serves until the machine's process has ended, and clears up after it. */
@@ -31,6 +33,8 @@ int link_ready(void);
 int link_entitled(void);
 int link_state(const char *run);
 int link_os_type(const char *type);
+/* A line for the log of all guests (mon_log.h), under the name the guest had at its start. */
+int link_note(const char *text);
 /* A file of the configuration, opened with the flags of open(2). A descriptor. */
 int link_open(const char *path, int flags);
 /* 0 when the device database lets guests share what is behind a device of the configuration. */

@@ -76,20 +76,39 @@ int plan_make(struct plan *p, const struct guest *g, const char *directory, int 
     return 0;
 }
 
+static const struct {
+    const char *part, *type;
+} loaders[] = {
+    {"hpux", "HPUX"},        {"microsoft", "WINDOWS"}, {"ia64ldr", "WINDOWS"}, {"winnt", "WINDOWS"},
+    {"setupldr", "WINDOWS"}, {"elilo", "LINUX"},       {"grub", "LINUX"},      {"redhat", "LINUX"},
+    {"debian", "LINUX"},     {"suse", "LINUX"},        {"gentoo", "LINUX"},    {"vmlinu", "LINUX"},
+    {"linux", "LINUX"},
+};
+
+/* The type that words of a text tell of. several: of more than one. */
+static const char *type_in(const char *text, bool *several)
+{
+    const char *type = NULL;
+    *several = false;
+    for (size_t i = 0; i < sizeof loaders / sizeof loaders[0]; i++) {
+        if (strstr(text, loaders[i].part) == NULL)
+            continue;
+        *several = *several || (type != NULL && strcmp(type, loaders[i].type) != 0);
+        type = type != NULL ? type : loaders[i].type;
+    }
+    return type;
+}
+
 const char *plan_os_type(const char *loader)
 {
-    static const struct {
-        const char *part, *type;
-    } known[] = {
-        {"hpux", "HPUX"},     {"microsoft", "WINDOWS"}, {"ia64ldr", "WINDOWS"},
-        {"winnt", "WINDOWS"}, {"setupldr", "WINDOWS"},  {"elilo", "LINUX"},
-        {"grub", "LINUX"},    {"redhat", "LINUX"},      {"debian", "LINUX"},
-        {"suse", "LINUX"},    {"gentoo", "LINUX"},      {"vmlinu", "LINUX"},
-        {"linux", "LINUX"},
-    };
+    bool several;
     g_autofree char *path = g_ascii_strdown(loader, -1);
-    for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
-        if (strstr(path, known[i].part) != NULL)
-            return known[i].type;
-    return NULL;
+    char *volume = strstr(path, FIRMWARE_VOLUME);
+    if (volume != NULL)
+        *volume++ = '\0';
+    const char *type = type_in(path, &several);
+    if (type != NULL || volume == NULL)
+        return type;
+    type = type_in(volume, &several);
+    return several ? NULL : type;
 }

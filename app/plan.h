@@ -22,8 +22,9 @@ struct machine_drive plan_drive(const struct resource *r);
 int plan_make(struct plan *p, const struct guest *g, const char *directory, int console, char *why,
               size_t size);
 
-/* HPUX, WINDOWS or LINUX from the path of the program that ended boot services; NULL: it does not
- * tell. */
+/* HPUX, WINDOWS or LINUX from what FIRMWARE_OS says: the path of the program that ended boot
+ * services or, when that is the one of removable media, what else its volume holds. NULL: it does
+ * not tell, or tells of several. */
 const char *plan_os_type(const char *loader);
 
 #endif

@@ -37,7 +37,7 @@ struct message {
     struct runner *r;
     enum news news;
     int number;
-    char text[512];
+    char text[2048];
 };
 
 static gboolean deliver(gpointer data)
@@ -212,6 +212,8 @@ static void *run(void *data)
     while (end == MACHINE_RESET && restart(r, why, sizeof why));
     if (end == MACHINE_RESET)
         end = MACHINE_STOPPED;
+    if (end == MACHINE_STOPPED && r->machine != NULL)
+        r->events.stuck(r->events.opaque, r->machine, why);
     unmake(r);
     finish_jobs(r);
     tell(r, NEWS_ENDED, (int)end, why);

@@ -9,7 +9,7 @@
 
 struct runner;
 
-/* What becomes of the guest; called on the main thread. */
+/* What becomes of the guest; called on the main thread unless it says otherwise. */
 struct runner_events {
     void *opaque;
     void (*progress)(void *opaque, enum firmware_event event, const char *text);
@@ -17,6 +17,8 @@ struct runner_events {
     void (*attention)(void *opaque, bool needed);
     /* A reset: the next configuration has come into force. */
     void (*restarted)(void *opaque);
+    /* On the machine's thread: it cannot go on, and is about to go. */
+    void (*stuck)(void *opaque, struct machine *m, const char *why);
     void (*ended)(void *opaque, enum machine_end end, const char *why);
 };
 

@@ -457,6 +457,8 @@ void cpu_watch_page(struct cpu *c, uint64_t page);
 void cpu_skip_ticks(struct cpu *c, uint64_t ticks);
 /* Counters of the translation and block caches, one line each. */
 void cpu_print_stats(const struct cpu *c, FILE *out);
+/* Registers but those of floating point; '*' marks a NaT. Between runs. */
+void cpu_print_state(const struct cpu *c, FILE *out);
 
 /* Another CPU's ptc.g. */
 void cpu_remote_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);

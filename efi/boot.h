@@ -361,6 +361,9 @@ void files_close(struct boot *b);
 /* Reads a file of the simple file system on a handle of the firmware's own. */
 uint64_t file_load(struct boot *b, uint64_t handle, const uint16_t *name, uint8_t **data,
                    size_t *size);
+/* " \EFI\NAME ... \NAME ...": what is in \EFI and in the root of the volume of a handle, at most 64
+ * of each; "": it has none. g_free. */
+char *file_names(struct boot *b, uint64_t handle);
 
 /* Network adapters: SNP, PXE base code, Load File, snp.c. net_done leaves them reset. */
 void net_init(struct boot *b);

@@ -11,6 +11,7 @@
 #define FS_HEADER    36 /* EFI_FILE_SYSTEM_INFO up to the label */
 #define TIME_SIZE    16
 #define LOAD_MAX     (256u << 20)
+#define NAMES_MAX    64
 #define TIMEZONE     0x7ff /* not specified */
 
 static const char volume_kind[] = "simple file system", file_kind[] = "file";
@@ -475,4 +476,42 @@ uint64_t file_load(struct boot *b, uint64_t handle, const uint16_t *name, uint8_
     status = load(f, data, size);
     fs_close(f);
     return status;
+}
+
+/* --- what a volume holds --- */
+
+static void add_name(GString *out, const char *directory, const uint16_t *name)
+{
+    g_string_append_printf(out, " %s\\", directory);
+    for (; *name != 0; name++)
+        g_string_append_c(out, *name > ' ' && *name <= '~' ? (char)*name : '?');
+}
+
+static void add_names(struct fs_file *root, const char *directory, const uint16_t *path,
+                      GString *out)
+{
+    struct fs_info info;
+    struct fs_file *dir;
+
+    if (fs_open(root, path, FS_READ, 0, &dir))
+        return;
+    for (unsigned n = 0; n < NAMES_MAX && fs_is_dir(dir) && fs_read_dir(dir, &info) > 0; n++)
+        if (info.name[0] != '.')
+            add_name(out, directory, info.name);
+    fs_close(dir);
+}
+
+char *file_names(struct boot *b, uint64_t handle)
+{
+    static const uint16_t top[] = u"\\", efi[] = u"\\EFI";
+    struct blk_device *d = boot_object(b, handle_interface(b, handle, guid_simple_fs), volume_kind);
+    GString *out = g_string_new("");
+    struct fs_file *root;
+
+    if (d && d->fs && fs_root(d->fs, &root) == 0) {
+        add_names(root, "\\EFI", efi, out);
+        add_names(root, "", top, out);
+        fs_close(root);
+    }
+    return g_string_free(out, FALSE);
 }

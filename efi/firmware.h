@@ -14,12 +14,15 @@
 #include "cpu.h"
 #include "mem.h"
 
+#define FIRMWARE_VOLUME "; on its volume:"
+
 /* How far a system has come, for logs and status. */
 enum firmware_event {
     FIRMWARE_STARTED, /* power-on or reset: boot services begin */
     FIRMWARE_PROGRAM, /* a program begins: its file path */
     FIRMWARE_ENDED,   /* it returned: file path and status */
-    FIRMWARE_OS,      /* ExitBootServices by a program: its file path */
+    FIRMWARE_OS,      /* ExitBootServices by a program: its file path, FIRMWARE_VOLUME, and names of
+                         files and directories in the root and in \EFI of its volume */
     FIRMWARE_VIRTUAL, /* SetVirtualAddressMap */
     FIRMWARE_RESET,   /* ResetSystem and its type */
 };

@@ -21,6 +21,7 @@ struct preserved {
 
 struct image {
     uint64_t handle, interface, path, options;
+    uint64_t device; /* it came from, 0: none */
     uint64_t base, pages, descriptor;
     uint16_t subsystem;
     bool started, returned;
@@ -103,7 +104,7 @@ static bool put_loaded_image(struct boot *b, struct image *i, uint64_t parent,
     struct devpath rest = {.size = 0};
     size_t used = 0;
 
-    device = path ? split_path(b, path, &used) : 0;
+    i->device = device = path ? split_path(b, path, &used) : 0;
     if (path) {
         rest.size = path->size - used;
         memcpy(rest.data, path->data + used, rest.size);
@@ -491,8 +492,13 @@ static void notified(struct boot *b, struct task *t, uint64_t status)
     struct image *i = find(b, t->w[0]);
 
     (void)status;
-    if (i)
-        tell(b, i, FIRMWARE_OS, "");
+    if (i) {
+        char *names = file_names(b, i->device);
+        char *more = g_strconcat(FIRMWARE_VOLUME, names, NULL);
+        tell(b, i, FIRMWARE_OS, more);
+        g_free(more);
+        g_free(names);
+    }
     boot_exit_services(b);
     task_done(b, t, EFI_SUCCESS);
 }

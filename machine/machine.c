@@ -448,6 +448,12 @@ struct machine_cpu_figures machine_cpu_figures(const struct machine *m, unsigned
     return f;
 }
 
+void machine_print_state(const struct machine *m, FILE *out)
+{
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_print_state(m->cpu[i], out);
+}
+
 bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size, void **host)
 {
     struct efi_range ranges[EFI_MAX_RAM_RANGES];

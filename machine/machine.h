@@ -131,6 +131,9 @@ bool machine_ram(struct machine *m, unsigned n, uint64_t *start, uint64_t *size,
 /* All of it was locked, as lock_memory asks. */
 bool machine_ram_locked(const struct machine *m);
 
+/* The registers of every processor, for people. */
+void machine_print_state(const struct machine *m, FILE *out);
+
 /* Discs. 0, or a negative errno with one sentence in why; eject without force respects the guest's
  * lock. name is a bare name in the drive's directory, which is that of --cdrom, or the one its disc
  * of then was in; or a path, for a drive with a directory only one that leads there. */

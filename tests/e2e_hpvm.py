@@ -83,6 +83,8 @@ def viewers(h):
     first.expect(r"Use Ctrl-B to return to vMP main menu")
     boot(first)
     h.until(lambda: h.states()["linux1"] == "On (OS)", "state On (OS)")
+    # started from \EFI\BOOT\BOOTIA64.EFI, which any system may have: the volume has more
+    h.until(lambda: re.search(r"^linux1 +1 LINUX ", h.run("hpvmstatus"), re.M), "type LINUX")
     second = Console(h, "linux1")
     second.expect(r"vMP> ")
     second.type("CO\r")

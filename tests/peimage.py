@@ -13,6 +13,12 @@ CODE = bytes.fromhex("01101d0a80053002006200c0010c0184" "0128011c18104002040042c
                      "0b78204a0021f0003c30200000000400" "0b80201e181410003c3020c000090007"
                      "11000000010000000002000068008010" "0108004800210018058003002002aa00"
                      "11400000002100000002008008008400")
+# One that hangs with its timer's interrupt pending and untaken:
+#     rsm psr.i ;; mov r14=0x40 ;; mov cr.itv=r14 ;; mov r15=ar.itc ;; adds r15=1000,r15 ;;
+#     mov cr.itm=r15 ;; srlz.d ;; 1: br.sptk 1b
+HANG = bytes.fromhex("0b0000020700e00002004800000004000b0038902c04f000b044080000000400"
+                     "0b78a01f07210078045808000000040001000000300000000002000000000400"
+                     "11000000010000000002000000000040")
 PE, OPTIONAL, SECTIONS = 0x80, 0x98, 0x188  # where the headers are
 BASE, TEXT, DATA, RELOC = 0x10000, 0x1000, 0x2000, 0x3000
 
@@ -21,8 +27,8 @@ def section(name, rva, size, raw):
     return struct.pack("<8sIIIIIIHHI", name, size, rva, 0x200, raw, 0, 0, 0, 0, 0xe0000020)
 
 
-def program(text):
-    """The bytes of a program that prints this, of up to 200 characters."""
+def program(text, code=CODE):
+    """The bytes of a program that prints this, of up to 200 characters; or of other code."""
     entry = struct.pack("<QQ", BASE + TEXT, BASE + DATA + 16)  # at the start of the data
     string = (text + "\r\n\0").encode("utf-16-le")
     fixups = struct.pack("<IIHH", DATA, 12, 10 << 12, 10 << 12 | 8)
@@ -34,10 +40,10 @@ def program(text):
     head += struct.pack("<4sHHIIIHH", b"PE\0\0", 0x200, 3, 0, 0, 0, 0xf0, 0x20e)
     head += optional + directories
     assert len(head) == SECTIONS
-    head += (section(b".text", TEXT, len(CODE), 0x400) +
+    head += (section(b".text", TEXT, len(code), 0x400) +
              section(b".data", DATA, 16 + len(string), 0x600) +
              section(b".reloc", RELOC, len(fixups), 0x800))
-    return (head.ljust(0x400, b"\0") + CODE.ljust(0x200, b"\0") +
+    return (head.ljust(0x400, b"\0") + code.ljust(0x200, b"\0") +
             (entry + string).ljust(0x200, b"\0") + fixups.ljust(0x200, b"\0"))
 
 

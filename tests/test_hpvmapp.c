@@ -38,6 +38,21 @@ START_TEST(loaders)
     ck_assert_str_eq(plan_os_type("\\EFI\\redhat\\elilo.efi"), "LINUX");
     ck_assert_str_eq(plan_os_type("\\EFI\\debian\\GRUBIA64.EFI"), "LINUX");
     ck_assert_ptr_null(plan_os_type("\\EFI\\BOOT\\BOOTIA64.EFI")); /* it could be any */
+    static const struct {
+        const char *names, *type;
+    } volumes[] = {{" \\EFI\\BOOT \\EFI\\debian", "LINUX"},
+                   {" \\EFI\\BOOT \\EFI", NULL},
+                   {" \\EFI\\HPUX \\EFI\\BOOT", "HPUX"},
+                   {" \\EFI\\BOOT \\boot \\vmlinux", "LINUX"},
+                   {" \\EFI\\HPUX \\EFI\\redhat", NULL}, /* either */
+                   {" \\IA64LDR.EFI", "WINDOWS"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(volumes); i++) {
+        g_autofree char *text =
+            g_strconcat("\\EFI\\BOOT\\BOOTIA64.EFI" FIRMWARE_VOLUME, volumes[i].names, NULL);
+        ck_assert_pstr_eq(plan_os_type(text), volumes[i].type);
+    }
+    ck_assert_str_eq(plan_os_type("\\EFI\\debian\\grub.efi" FIRMWARE_VOLUME " \\EFI\\HPUX"),
+                     "LINUX");
     ck_assert_ptr_null(plan_os_type(""));
 }
 END_TEST
@@ -304,12 +319,15 @@ START_TEST(limits)
     int fd = mkstemp(path);
     setenv("HPVM_CONF", path, 1);
     vmp_limits_read(&l);
-    ck_assert(l.stop_seconds == 60 && l.attention_seconds == 60 && !l.lock_memory);
-    static const char text[] = "VMMLOGSIZE=1024\nSTOPTIMEOUT=4000\nATTNTIMEOUT=5\nLOCKMEMORY=1\n";
+    ck_assert(l.stop_seconds == 60 && l.attention_seconds == 60 && l.monitor_kb == 1024 &&
+              !l.lock_memory);
+    static const char text[] =
+        "VMMLOGSIZE=1000000\nSTOPTIMEOUT=4000\nATTNTIMEOUT=5\nLOCKMEMORY=1\n";
     ck_assert_int_eq(write(fd, text, sizeof text - 1), (ssize_t)sizeof text - 1);
     close(fd);
     vmp_limits_read(&l);
-    ck_assert(l.stop_seconds == 300 && l.attention_seconds == 5 && l.lock_memory);
+    ck_assert(l.stop_seconds == 300 && l.attention_seconds == 5 && l.monitor_kb == 102400 &&
+              l.lock_memory);
     unlink(path);
 }
 END_TEST
@@ -382,6 +400,13 @@ static void news_restarted(void *opaque)
     runner_kill(s->runner);
 }
 
+static void news_stuck(void *opaque, struct machine *m, const char *why)
+{
+    (void)m;
+    (void)why;
+    g_string_append(((struct stage *)opaque)->news, "stuck ");
+}
+
 static void news_ended(void *opaque, enum machine_end end, const char *why)
 {
     struct stage *s = opaque;
@@ -398,8 +423,8 @@ static void count_late(void *data)
 START_TEST(runners)
 {
     struct stage s = {.loop = g_main_loop_new(NULL, FALSE), .news = g_string_new("")};
-    const struct runner_events events = {&s, news_progress, news_attention, news_restarted,
-                                         news_ended};
+    const struct runner_events events = {&s,         news_progress, news_attention, news_restarted,
+                                         news_stuck, news_ended};
     char why[400];
     int late = 0;
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s.line), 0);

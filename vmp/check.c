@@ -27,17 +27,18 @@ static char *read_hpvmconf(void)
     return text;
 }
 
-static unsigned limit_in(const char *text, const char *key, unsigned most)
+static unsigned limit_in(const char *text, const char *key, unsigned usual, unsigned most)
 {
     uint64_t n = value_in(text, key);
-    return n == 0 ? 60 : n < most ? (unsigned)n : most;
+    return n == 0 ? usual : n < most ? (unsigned)n : most;
 }
 
 void vmp_limits_read(struct vmp_limits *l)
 {
     g_autofree char *configured = read_hpvmconf();
-    l->stop_seconds = limit_in(configured, "STOPTIMEOUT", 300);
-    l->attention_seconds = limit_in(configured, "ATTNTIMEOUT", 3600);
+    l->stop_seconds = limit_in(configured, "STOPTIMEOUT", 60, 300);
+    l->attention_seconds = limit_in(configured, "ATTNTIMEOUT", 60, 3600);
+    l->monitor_kb = limit_in(configured, "VMMLOGSIZE", 1024, 102400);
     l->lock_memory = value_in(configured, "LOCKMEMORY") == 1;
 }
 

@@ -4,9 +4,12 @@
  *   uuids/UUID/vmm_config.current .prev .next   the guest; the truth
  *   uuids/UUID/events, run                      changes made; held locked while the guest runs
  *   uuids/UUID/app/                             the guest's process's own: nvram, and the logs
- *                                               console, events, progress, log (older: .1)
+ *                                               console, events, progress, log, tombstone
+ *                                               (older: .1)
+ *   uuids/UUID/log                              link to app/log
  *   guests/NAME                                 link to ../uuids/UUID
- *   common/lock, next_number, command.log, vswitches (vsw.h), hpvm_mgmtdb (devdb.h)
+ *   common/lock, next_number, command.log, vswitches (vsw.h), hpvm_mgmtdb (devdb.h),
+ *   hpvm_mon_log (mon_log.h)
  *
  * One lock covers it all: readers share it, writers have it alone. A writer that dies leaves the
  * old or the new file, never half of one; the next writer clears its leftovers away. Starts no

@@ -86,10 +86,11 @@ struct vmp_host {
 void vmp_host_read(struct vmp_host *h);
 
 /* What hpvmconf says about processes of guests: STOPTIMEOUT, how long a guest may take to shut down
- * (60, at most 300), ATTNTIMEOUT, how long it may leave interrupts unanswered (60), and with
- * LOCKMEMORY=1 that guests' memory is locked in the host's. */
+ * (60, at most 300), ATTNTIMEOUT, how long it may leave interrupts unanswered (60), VMMLOGSIZE, to
+ * which size the log of all of them grows (1024, at most 102400), and with LOCKMEMORY=1 that
+ * guests' memory is locked in the host's. */
 struct vmp_limits {
-    unsigned stop_seconds, attention_seconds;
+    unsigned stop_seconds, attention_seconds, monitor_kb;
     bool lock_memory;
 };
 void vmp_limits_read(struct vmp_limits *l);
