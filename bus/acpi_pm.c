@@ -1,5 +1,6 @@
 /* See acpi_pm.h. Registers: ACPI specification, chapter 4.8. */
 #include "acpi_pm.h"
+#include "archive.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,4 +217,16 @@ struct acpi_pm *acpi_pm_new(const struct acpi_pm_config *config)
 void acpi_pm_free(struct acpi_pm *pm)
 {
     free(pm);
+}
+
+static const struct archive_field fields[] = {
+    ARCHIVE_FIELD(struct acpi_pm, sts),       ARCHIVE_FIELD(struct acpi_pm, en),
+    ARCHIVE_FIELD(struct acpi_pm, cnt),       ARCHIVE_FIELD(struct acpi_pm, gpe_sts),
+    ARCHIVE_FIELD(struct acpi_pm, gpe_en),    ARCHIVE_FIELD(struct acpi_pm, carries),
+    ARCHIVE_FIELD(struct acpi_pm, reset_reg),
+};
+
+void acpi_pm_state(struct acpi_pm *pm, struct archive *s)
+{
+    archive_fields(s, pm, fields, sizeof(fields) / sizeof(fields[0]));
 }

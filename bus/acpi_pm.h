@@ -38,6 +38,9 @@ struct acpi_pm;
 struct acpi_pm *acpi_pm_new(const struct acpi_pm_config *config);
 void acpi_pm_free(struct acpi_pm *pm);
 void acpi_pm_reset(struct acpi_pm *pm);
+/* Saves or restores (utils/archive.h). Version 1. */
+struct archive;
+void acpi_pm_state(struct acpi_pm *pm, struct archive *s);
 
 /* Register accesses of any size and alignment; types of mem.h device ranges. */
 uint64_t acpi_pm_read(void *opaque, uint64_t offset, unsigned size);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "console_tty.h"
+#include "archive.h"
 #include "text.h"
 #include "unix_socket.h"
 
@@ -414,4 +415,19 @@ void console_close(struct console *c)
     if (c->listen_fd >= 0)
         close(c->listen_fd);
     free(c);
+}
+
+void console_state(struct console *c, struct archive *s)
+{
+    unsigned count = (unsigned)archive_number(s, c->in_count, IN_SIZE, "there is too much input");
+
+    if (s->loading)
+        c->in_head = c->in_count = 0;
+    for (unsigned i = 0; i < count && s->wrong == NULL; i++) {
+        uint8_t byte = c->in[(c->in_head + i) % IN_SIZE];
+
+        archive_bytes(s, &byte, 1);
+        if (s->loading)
+            queue_input(c, byte);
+    }
 }

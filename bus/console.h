@@ -40,6 +40,10 @@ void console_flush(struct console *c);
 /* Bytes of output dropped so far. */
 uint64_t console_dropped(const struct console *c);
 
+/* Saves or restores input that the guest has not taken yet (utils/archive.h). Version 1. */
+struct archive;
+void console_state(struct console *c, struct archive *s);
+
 /* Everything that can be done without waiting: output, clients, input as far as there is room. */
 void console_poll(struct console *c);
 /* What to wait for before the next console_poll is worth while. Returns how many were filled. */

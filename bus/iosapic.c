@@ -1,5 +1,6 @@
 /* See iosapic.h. */
 #include "iosapic.h"
+#include "archive.h"
 
 #include <stdlib.h>
 
@@ -191,4 +192,16 @@ struct iosapic *iosapic_new(unsigned pins, iosapic_deliver_fn *deliver, void *op
 void iosapic_free(struct iosapic *s)
 {
     free(s);
+}
+
+static const struct archive_field fields[] = {
+    ARCHIVE_FIELD(struct iosapic, id),
+    ARCHIVE_FIELD(struct iosapic, select),
+    ARCHIVE_FIELD(struct iosapic, rte),
+    ARCHIVE_FIELD(struct iosapic, level),
+};
+
+void iosapic_state(struct iosapic *s, struct archive *st)
+{
+    archive_fields(st, s, fields, sizeof(fields) / sizeof(fields[0]));
 }

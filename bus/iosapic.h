@@ -33,6 +33,9 @@ struct iosapic;
 struct iosapic *iosapic_new(unsigned pins, iosapic_deliver_fn *deliver, void *opaque);
 void iosapic_free(struct iosapic *s);
 void iosapic_reset(struct iosapic *s);
+/* Saves or restores (utils/archive.h). Version 1. */
+struct archive;
+void iosapic_state(struct iosapic *s, struct archive *st);
 
 /* Register accesses; the types are those of mem.h device ranges. */
 uint64_t iosapic_read(void *opaque, uint64_t offset, unsigned size);

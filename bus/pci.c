@@ -1,5 +1,6 @@
 /* See pci.h. PCI Local Bus Specification 2.3, chapter 6. */
 #include "pci.h"
+#include "archive.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -537,4 +538,45 @@ void pci_assign(struct pci *p, unsigned (*irq)(unsigned bus, unsigned line))
                 assign_function(f, &mem, &io, irq);
         }
     }
+}
+
+/* --- saving --- */
+
+/* Addresses only where the guest could have put them. */
+static void function_state(struct pci_function *f, struct archive *s)
+{
+    uint8_t saved[CONFIG_SIZE];
+
+    memcpy(saved, f->space, CONFIG_SIZE);
+    archive_bytes(s, saved, CONFIG_SIZE);
+    archive_truth(s, &f->pin, 1);
+    archive_truth(s, &f->pulled, 1);
+    for (unsigned n = PCI_BAR0; n < PCI_CAP_PTR; n++)
+        archive_check(s, !((saved[n] ^ f->start[n]) & ~f->mask[n]),
+                      "a device has other constant registers");
+    if (s->loading && s->wrong == NULL)
+        memcpy(f->space, saved, CONFIG_SIZE);
+}
+
+static void root_state(struct root *r, struct archive *s)
+{
+    for (struct pci_function *f = r->functions; f != NULL; f = f->next) {
+        unsigned devfn = (unsigned)archive_number(s, f->devfn, 255, "there is no such device");
+
+        if (!archive_check(s, devfn == f->devfn, "there are other PCI devices"))
+            return;
+        function_state(f, s);
+    }
+    if (!s->loading)
+        return;
+    memset(r->pulls, 0, sizeof(r->pulls));
+    for (struct pci_function *f = r->functions; f != NULL; f = f->next)
+        if (f->pulled && f->config.pin != 0 && r->config.lines != 0)
+            r->pulls[((f->devfn >> 3) + f->config.pin - 1u) % r->config.lines]++;
+}
+
+void pci_state(struct pci *p, struct archive *s)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        root_state(p->roots[i], s);
 }

@@ -91,6 +91,10 @@ int pci_add(struct pci *p, unsigned bus, unsigned device, unsigned fn,
 
 /* Power-on state of all functions, their reset functions called, lines released. */
 void pci_reset(struct pci *p);
+/* Saves or restores configuration spaces and lines of all functions (utils/archive.h), which must
+ * be the same ones; interrupt inputs are the controller's. Version 1. */
+struct archive;
+void pci_state(struct pci *p, struct archive *s);
 /* What firmware does at power-on: gives every BAR an address inside its root's windows and sets
  * command, cache line size and latency. irq(opaque, bus, line) names the interrupt input of a
  * root's line for the interrupt line register. */

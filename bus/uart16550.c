@@ -1,5 +1,6 @@
 /* See uart16550.h. Names and numbers are those of the PC16550D data sheet. */
 #include "uart16550.h"
+#include "archive.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -387,4 +388,21 @@ struct uart *uart_new(const struct uart_config *config)
 void uart_free(struct uart *u)
 {
     free(u);
+}
+
+static const struct archive_field fields[] = {
+    ARCHIVE_FIELD(struct uart, ier),          ARCHIVE_FIELD(struct uart, fcr),
+    ARCHIVE_FIELD(struct uart, lcr),          ARCHIVE_FIELD(struct uart, mcr),
+    ARCHIVE_FIELD(struct uart, scr),          ARCHIVE_FIELD(struct uart, dll),
+    ARCHIVE_FIELD(struct uart, dlm),          ARCHIVE_FIELD(struct uart, msr_delta),
+    ARCHIVE_FIELD(struct uart, modem),        ARCHIVE_FIELD(struct uart, errors),
+    ARCHIVE_FIELD(struct uart, thre_pending), ARCHIVE_FIELD(struct uart, fifo),
+    ARCHIVE_FIELD(struct uart, fifo_err),
+};
+
+void uart_state(struct uart *u, struct archive *s)
+{
+    archive_fields(s, u, fields, sizeof(fields) / sizeof(fields[0]));
+    u->head = (unsigned)archive_number(s, u->head, FIFO_SIZE - 1, "a FIFO has no such place");
+    u->count = (unsigned)archive_number(s, u->count, FIFO_SIZE, "a FIFO is too full");
 }

@@ -31,6 +31,9 @@ struct uart;
 struct uart *uart_new(const struct uart_config *config);
 void uart_free(struct uart *u);
 void uart_reset(struct uart *u);
+/* Saves or restores (utils/archive.h); the interrupt line is the controller's. Version 1. */
+struct archive;
+void uart_state(struct uart *u, struct archive *s);
 
 /* Register accesses; the types are those of mem.h device ranges. */
 uint64_t uart_read(void *opaque, uint64_t offset, unsigned size);

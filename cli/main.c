@@ -51,12 +51,19 @@ static const struct command commands[] = {
      "one it reads commands from standard input. The command help lists them.\n"
      "Exit status: 0 done, 1 the machine answered with an error, 2 it could not be asked.\n",
      NULL},
+    {"snapshot", cmd_snapshot, "save|suspend unix:PATH FILE", "write a running machine into a file",
+     "Saves the machine with this monitor socket: processors, memory, devices, EFI variables and\n"
+     "what its overlays hold. suspend also ends it, and is needed when a disk has no overlay. The\n"
+     "system must have been started: not while boot services run. Exit status as of monitor.\n",
+     NULL},
+    {"restore", cmd_restore, "FILE RUN-OPTION...", "go on from a snapshot",
+     "The same as kittson run --restore FILE: give the options that the machine had. Overlays get\n"
+     "the contents they had then. Options and exit status are those of run.\n",
+     NULL},
     {"get-guest", NULL, "", "", "the disk boot", NULL},
     {"record", NULL, "", "", "execution traces", NULL},
     {"replay", NULL, "", "", "execution traces", NULL},
     {"trace", NULL, "", "", "execution traces", NULL},
-    {"snapshot", NULL, "", "", "snapshots", NULL},
-    {"restore", NULL, "", "", "snapshots", NULL},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern const char demo_image[], demo_image_end[];
 
@@ -39,6 +40,7 @@ enum {
     OPT_MONITOR,
     OPT_GDB,
     OPT_WAIT,
+    OPT_RESTORE,
     OPT_DETERMINISTIC,
     OPT_NO_REBOOT,
     OPT_STATS,
@@ -79,6 +81,8 @@ static const struct opt run_options[] = {
      "where gdb may connect: tcp:[ADDRESS]:PORT (without an address from this host) or unix:PATH",
      NULL},
     {OPT_WAIT, "wait", 0, NULL, "stop before the first instruction, for gdb or the monitor", NULL},
+    {OPT_RESTORE, "restore", 0, "FILE",
+     "go on from a snapshot of the same machine (monitor: snapshot save)", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
@@ -309,6 +313,18 @@ static int set_log(const char *value, char *why, size_t size)
     return err == 0 ? 0 : bad(why, size, "--log", value, strerror(-err));
 }
 
+/* A line that grows, for those who look. */
+static void show_progress(unsigned percent)
+{
+    static unsigned shown;
+    if (!isatty(STDERR_FILENO))
+        return;
+    for (; shown < percent / 2; shown++)
+        fputc('=', stderr);
+    if (percent >= 100)
+        fputc('\n', stderr);
+}
+
 static int set_flag(struct run_args *a, int id)
 {
     switch (id) {
@@ -385,6 +401,9 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
     case OPT_GDB:
         a->machine.gdb = v;
         return 0;
+    case OPT_RESTORE:
+        a->machine.restore_progress = show_progress;
+        return set_text(&a->machine.restore, "--restore", v, why, size);
     case OPT_LOG:
         return set_log(v, why, size);
     default:

@@ -156,7 +156,7 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
     e->addend = (uint64_t)host - page;
     e->pa = pa;
     e->rtag = t->rights & ACC_READ ? page : STLB_INVALID;
-    e->wtag = (t->rights & ACC_WRITE) && !mem_has_code(c->mem, pa) ? page : STLB_INVALID;
+    e->wtag = (t->rights & ACC_WRITE) && !mem_watches(c->mem, pa) ? page : STLB_INVALID;
     if (unlikely(c->lock))
         lockstep_filled(c, e, flags & AF_WRITE);
 }
@@ -299,7 +299,7 @@ static void write_phys(struct cpu *c, uint64_t pa, unsigned size, uint64_t v)
 
     if (p) {
         memcpy(p, &v, size);
-        if (mem_has_code(c->mem, pa))
+        if (mem_watches(c->mem, pa))
             mem_written(c->mem, pa, size);
     } else {
         mem_write(c->mem, pa, size, v);

@@ -455,6 +455,17 @@ void cpu_code_changed(struct cpu *c, uint64_t page);
 void cpu_watch_page(struct cpu *c, uint64_t page);
 /* Deterministic: time that passes while the CPU is halted. */
 void cpu_skip_ticks(struct cpu *c, uint64_t ticks);
+/* Stores to any page are seen by mem_watches() again (mem.h). */
+void cpu_watch_writes(struct cpu *c);
+
+/* Saves or restores everything software can see and what comes next depends on, between turns;
+ * memory and hooks are not part of it. A restored processor has decoded nothing. Version 1. */
+struct archive;
+void cpu_state(struct cpu *c, struct archive *s);
+/* A checksum of the registers, the same however instructions are executed; and the registers as
+ * text, a line each. */
+uint32_t cpu_digest(struct cpu *c);
+void cpu_print_registers(struct cpu *c, FILE *out);
 /* Counters of the translation and block caches, one line each. */
 void cpu_print_stats(const struct cpu *c, FILE *out);
 /* Registers but those of floating point; '*' marks a NaT. Between runs. */

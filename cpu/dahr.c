@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dahr.h"
+#include "archive.h"
 
 /* A ring of register sets; top is the current one. */
 struct dahs {
@@ -46,4 +47,20 @@ void dahr_reset(struct cpu *c)
     if (c->dahs)
         memset(c->dahs, 0, sizeof *c->dahs);
     c->hints_set = false;
+}
+
+void dahr_state(struct cpu *c, struct archive *s)
+{
+    bool there = c->dahs != NULL;
+
+    archive_truth(s, &c->hints_set, 1);
+    archive_truth(s, &there, 1);
+    if (there && !c->dahs)
+        c->dahs = calloc(1, sizeof *c->dahs);
+    if (!there || !archive_check(s, c->dahs != NULL, "there is no memory for hints")) {
+        c->hints_set = c->hints_set && there;
+        return;
+    }
+    c->dahs->top = (unsigned)archive_number(s, c->dahs->top, DAHS_LEVELS - 1, "hints are nowhere");
+    archive_bytes(s, c->dahs->r, sizeof c->dahs->r);
 }

@@ -16,5 +16,8 @@ uint16_t dahr_get(const struct cpu *c, unsigned n);
 void dahr_call(struct cpu *c);
 void dahr_return(struct cpu *c);
 void dahr_reset(struct cpu *c);
+/* For cpu_state(). */
+struct archive;
+void dahr_state(struct cpu *c, struct archive *s);
 
 #endif

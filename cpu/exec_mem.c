@@ -348,7 +348,7 @@ static void store_bytes(struct cpu *c, const struct access_ref *r, unsigned size
     if (c->psr & PSR_BE)
         v = __builtin_bswap64(v) >> (64 - 8 * size);
     memcpy(r->host, &v, size);
-    if (mem_has_code(c->mem, r->pa))
+    if (mem_watches(c->mem, r->pa))
         mem_written(c->mem, r->pa, size);
     alat_store(c, r->pa, size);
 }

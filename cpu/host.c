@@ -23,6 +23,11 @@ void cpu_watch_page(struct cpu *c, uint64_t page)
     stlb_protect_page(c, page);
 }
 
+void cpu_watch_writes(struct cpu *c)
+{
+    stlb_protect_all(c);
+}
+
 /* Fills `args` into a fresh frame of n registers. */
 static bool new_frame(struct cpu *c, const uint64_t *args, unsigned n)
 {

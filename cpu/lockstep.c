@@ -90,7 +90,7 @@ bool lockstep_allows(struct cpu *c, uint64_t pa, bool write)
     host = mem_ram(c->mem, page, MEM_PAGE_SIZE);
     if (!host)
         return false;
-    return !write || (!mem_has_code(c->mem, page) && keep_page(c->lock, page, host));
+    return !write || (!mem_watches(c->mem, page) && keep_page(c->lock, page, host));
 }
 
 static void forget_writable(struct lockstep *l)

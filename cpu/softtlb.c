@@ -212,6 +212,18 @@ void stlb_protect_page(struct cpu *c, uint64_t pa)
     each_set(c->stlb, protect, &pa);
 }
 
+static void protect_whole(struct stlb_set *s, void *arg)
+{
+    (void)arg;
+    for (unsigned k = 0; k < s->count; k++)
+        s->entry[s->filled[k]].wtag = STLB_INVALID;
+}
+
+void stlb_protect_all(struct cpu *c)
+{
+    each_set(c->stlb, protect_whole, NULL);
+}
+
 /* --- figures --- */
 
 static unsigned set_in_use(const struct stlb_set *s)

@@ -64,8 +64,9 @@ void stlb_flush_range(struct cpu *c, uint64_t va, unsigned ps);
 /* log2 of the bytes that lose their translation when 2^ps at va are purged or replaced: a larger
  * page that overlaps goes as a whole. To be asked before. */
 unsigned stlb_purge_size(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);
-/* No longer lets stores to a physical page pass unseen. */
+/* No longer lets stores to a physical page pass unseen, or to any. */
 void stlb_protect_page(struct cpu *c, uint64_t pa);
+void stlb_protect_all(struct cpu *c);
 unsigned stlb_in_use(const struct softtlb *t);
 
 #endif

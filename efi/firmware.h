@@ -88,6 +88,12 @@ int firmware_use_nvram(struct firmware *fw, const char *path, char *why, size_t 
  * virtual addresses). Variables stay. 0 or a negative errno. */
 int firmware_reset(struct firmware *fw);
 
+/* Saves or restores what is behind the tables in guest memory (utils/archive.h); not while boot
+ * services run. Version 1. */
+struct archive;
+bool firmware_can_be_saved(struct firmware *fw);
+void firmware_state(struct firmware *fw, struct archive *s);
+
 /* Gives a reset CPU its firmware state: firmware range, local id, and parks it waiting for the
  * wake-up interrupt. Call for every CPU, after cpu_reset(). */
 void firmware_attach_cpu(struct firmware *fw, struct cpu *c);

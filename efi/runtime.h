@@ -36,6 +36,10 @@ uint32_t efi_count_up(struct firmware *fw);
 enum { RESET_COLD, RESET_WARM, RESET_SHUTDOWN };
 void runtime_reset(struct firmware *fw, struct cpu *c, unsigned type);
 
+/* Saves or restores all variables, into the variable store, too (utils/archive.h). */
+struct archive;
+void efi_variables_state(struct firmware *fw, struct archive *s);
+
 /* Frees all variables. */
 void efi_variables_free(struct firmware *fw);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "log.h"
 #include "nvram.h"
+#include "archive.h"
 
 #define ATTR_NON_VOLATILE 1u
 #define ATTR_BOOT         2u
@@ -394,4 +395,62 @@ uint64_t efi_set_variable(struct fwcall *k)
     else
         free_variable(v);
     return status;
+}
+
+/* --- saving --- */
+
+static void variable_state(struct nvram_var *v, struct archive *s)
+{
+    archive_bytes(s, v->guid, sizeof(v->guid));
+    archive_bytes(s, &v->attr, sizeof(v->attr));
+    v->name_size = (uint32_t)archive_number(s, v->name_size, 2 * (FW_NAME_MAX + 1),
+                                            "a variable's name is too long");
+    v->size = (uint32_t)archive_number(s, v->size, FW_VAR_MAX, "a variable is too large");
+}
+
+static bool name_ok(const struct nvram_var *v)
+{
+    return v->name_size >= 2 && v->name_size % 2 == 0 && v->name[v->name_size / 2 - 1] == 0;
+}
+
+static void load_variable(struct firmware *fw, struct archive *s)
+{
+    static uint16_t name[FW_NAME_MAX + 1];
+    static uint8_t data[FW_VAR_MAX];
+    struct nvram_var v = {.name = name, .data = data};
+
+    variable_state(&v, s);
+    archive_bytes(s, name, v.name_size);
+    archive_bytes(s, data, v.size);
+    if (s->wrong == NULL && archive_check(s, name_ok(&v), "a variable has no name"))
+        archive_check(s, take_stored(fw, &v) == 0, "there are too many variables");
+}
+
+static void save_variable(const struct fw_variable *from, struct archive *s)
+{
+    struct nvram_var v = store_form(from);
+
+    variable_state(&v, s);
+    archive_bytes(s, v.name, v.name_size);
+    archive_bytes(s, v.data, v.size);
+}
+
+void efi_variables_state(struct firmware *fw, struct archive *s)
+{
+    static const struct fw_variable stored = {.attr = ATTR_NON_VOLATILE};
+    uint64_t count = 0;
+
+    for (const struct fw_variable *v = fw->vars; v; v = v->next)
+        count++;
+    count = archive_number(s, count, NVRAM_VARS_MAX, "there are too many variables");
+    if (!s->loading) {
+        for (const struct fw_variable *v = fw->vars; v; v = v->next)
+            save_variable(v, s);
+        return;
+    }
+    while (fw->vars)
+        drop(fw, &fw->vars);
+    while (count-- > 0 && s->wrong == NULL)
+        load_variable(fw, s);
+    store_change(fw, &stored, NULL);
 }

@@ -344,3 +344,36 @@ bool board_quit_requested(struct board *b)
 {
     return b->quit;
 }
+
+/* --- saving --- */
+
+static void iosapic_part(struct board *b, struct archive *a)
+{
+    iosapic_state(b->iosapic, a);
+}
+
+static void uart_part(struct board *b, struct archive *a)
+{
+    uart_state(b->uart, a);
+}
+
+static void pm_part(struct board *b, struct archive *a)
+{
+    acpi_pm_state(b->pm, a);
+}
+
+static void pci_part(struct board *b, struct archive *a)
+{
+    pci_state(b->pci, a);
+}
+
+static void console_part(struct board *b, struct archive *a)
+{
+    console_state(b->console, a);
+}
+
+const struct board_part board_parts[] = {
+    {"iosapic", 1, iosapic_part}, {"uart", 1, uart_part},       {"acpi-pm", 1, pm_part},
+    {"pci", 1, pci_part},         {"console", 1, console_part},
+};
+const unsigned board_part_count = sizeof board_parts / sizeof board_parts[0];

@@ -32,15 +32,13 @@ static int drive_flush(void *opaque)
     return s == NULL ? -ENOMEDIUM : store_flush(s);
 }
 
-/* A store is opened for each insertion, so its address tells media apart well enough: the low bits
- * that differ are kept, and 0 is left for "none". */
 static int medium(void *opaque, struct block_dev *dev, uint32_t *id)
 {
     struct scsi_target *t = opaque;
     struct store *s = t != NULL ? scsi_target_store(t) : NULL; /* NULL: the drive was taken away */
     if (s == NULL)
         return -ENOMEDIUM;
-    *id = (uint32_t)((uintptr_t)s >> 4) | 1;
+    *id = scsi_target_medium_number(t);
     *dev = (struct block_dev){.opaque = t,
                               .block_size = scsi_target_block_size(t),
                               .read_only = store_read_only(s) || scsi_target_type(t) == SCSI_DVD,

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "monitor.h"
 #include "pause.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -283,6 +284,8 @@ static int build(struct machine *m, char *why, size_t size)
         err = machine_start(m, why, size); /* before the console: bad files leave it alone */
     if (err == 0)
         err = board_open_console(m->board, why, size);
+    if (err == 0 && m->config.restore != NULL)
+        err = snapshot_load(m, m->config.restore, m->config.restore_progress, why, size);
     if (err == 0 && m->config.monitor != NULL)
         err = monitor_open(m, m->config.monitor, &m->monitor, why, size);
     if (err == 0 && m->config.gdb != NULL)
@@ -335,6 +338,11 @@ void machine_free(struct machine *m)
     if (m->wake_fd >= 0)
         close(m->wake_fd);
     free(m);
+}
+
+int machine_save(struct machine *m, const char *path, bool last, char *why, size_t size)
+{
+    return snapshot_save(m, path, last, why, size);
 }
 
 int machine_find_drive(const struct machine *m, unsigned bus, unsigned slot, unsigned target)

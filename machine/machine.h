@@ -69,6 +69,8 @@ struct machine_config {
     const char *monitor; /* path of the monitor's socket, or NULL */
     const char *gdb;     /* where a debugger may connect, see gdb_server.h; or NULL */
     bool wait;           /* stopped until somebody lets the machine go on */
+    const char *restore; /* snapshot to go on from, instead of a start; or NULL */
+    void (*restore_progress)(unsigned percent); /* or NULL */
     uint8_t uuid[16];
     const struct machine_drive *drives; /* the caller's */
     unsigned drive_count;
@@ -101,6 +103,10 @@ void machine_free(struct machine *m);
 /* Runs until the guest ends; a guest reset restarts it unless no_reboot. The sentence in why says
  * how it ended. */
 enum machine_end machine_run(struct machine *m, char *why, size_t size);
+
+/* Writes the whole machine into a file, between turns. last: it will not run on. 0, or a negative
+ * errno with one sentence in why. */
+int machine_save(struct machine *m, const char *path, bool last, char *why, size_t size);
 
 /* Ends machine_run soon; may be called from a signal handler. */
 void machine_quit(struct machine *m, int signal);

@@ -97,6 +97,15 @@ void board_power_button(struct board *b);
 /* Disks and discs. */
 struct storage *board_storage(struct board *b);
 struct network *board_network(struct board *b);
+/* Devices of the board that are saved, each in a section of its own (snapshot.h). */
+struct archive;
+struct board_part {
+    const char *name;
+    uint32_t version;
+    void (*state)(struct board *b, struct archive *a);
+};
+extern const struct board_part board_parts[];
+extern const unsigned board_part_count;
 /* The user asked to end the process from the console. */
 bool board_quit_requested(struct board *b);
 

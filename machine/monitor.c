@@ -199,6 +199,19 @@ static int reset(struct call *k)
     return 0;
 }
 
+/* The name may have blanks in it. */
+static int snapshot(struct call *k)
+{
+    const char *how = word(k);
+    bool last = strcmp(how, "suspend") == 0;
+    if ((!last && strcmp(how, "save") != 0) || k->rest[0] == '\0')
+        return refuse(k, -EINVAL, "usage: snapshot save|suspend FILE");
+    int err = machine_save(k->m, k->rest, last, k->why, k->size);
+    if (err == 0 && last)
+        machine_quit(k->m, MACHINE_SIGNAL_MONITOR);
+    return err;
+}
+
 static int quit(struct call *k)
 {
     machine_quit(k->m, MACHINE_SIGNAL_MONITOR);
@@ -227,6 +240,9 @@ static const struct {
     {"cont", cont, false, "cont: let a stopped machine go on"},
     {"powerdown", powerdown, false, "powerdown: press the power button"},
     {"reset", reset, false, "reset: reset the machine"},
+    {"snapshot", snapshot, true,
+     "snapshot save|suspend FILE: write the whole machine into a file, which --restore goes on "
+     "from; suspend also ends it"},
     {"quit", quit, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -1,5 +1,6 @@
 /* See network.h. */
 #include "network.h"
+#include "archive.h"
 #include "e1000.h"
 #include "pcap.h"
 #include "switch_port.h"
@@ -299,4 +300,10 @@ void network_print_stats(const struct network *n, FILE *out)
     }
     if (n->count > 0)
         fprintf(out, "network adapters: %.3f s\n", (double)ns / 1e9);
+}
+
+void network_state(struct network *n, struct archive *a)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        e1000_state(n->nic[i].adapter, a);
 }

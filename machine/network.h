@@ -28,6 +28,9 @@ unsigned network_poll_fds(struct network *n, struct pollfd *fds, unsigned max);
 /* The address an adapter has when none is given: the same at every start of a machine. */
 void network_make_mac(const struct machine_config *config, unsigned bus, unsigned slot,
                       uint8_t mac[NET_MAC_SIZE]);
+/* Saves or restores the adapters (utils/archive.h). */
+struct archive;
+void network_state(struct network *n, struct archive *a);
 void network_print_stats(const struct network *n, FILE *out);
 
 #endif

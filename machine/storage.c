@@ -1,10 +1,13 @@
 /* See storage.h. */
 #include "storage.h"
+#include "archive.h"
 #include "mpt.h"
+#include "sections.h"
 
 #include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -397,4 +400,197 @@ void storage_print_stats(const struct storage *s, FILE *out)
                 " written\n",
                 s->place[i].bus, s->place[i].slot, f.commands, f.bytes_read, f.bytes_written);
     }
+}
+
+/* --- saving --- */
+
+#define SECTION_BLOCKS "blocks"
+#define BLOCKS_MAX     256 /* in a section */
+
+/* The disk of drive n if the guest can write it, else NULL. */
+static struct store *written_store(struct storage *s, unsigned n)
+{
+    struct store *store = s->target[n] != NULL ? scsi_target_store(s->target[n]) : NULL;
+    return store != NULL && !store_read_only(store) ? store : NULL;
+}
+
+int storage_settle(struct storage *s, bool last, char *why, size_t size)
+{
+    io_drain(s->io);
+    for (unsigned i = 0; i < s->config->drive_count; i++) {
+        struct store *store = written_store(s, i);
+        int err = store != NULL ? store_flush(store) : 0;
+        if (err != 0) {
+            snprintf(why, size, "%s cannot be flushed: %s", store_name(store), strerror(-err));
+            return err;
+        }
+        if (store == NULL || store_is_overlay(store) || last)
+            continue;
+        snprintf(why, size,
+                 "%s would change after it was saved: give the disk an overlay, or use "
+                 "\"snapshot suspend\", which ends the machine",
+                 store_name(store));
+        return -EBUSY;
+    }
+    return 0;
+}
+
+/* What tells that an image without overlay is the one of then: its size, and for files the moment
+ * of the last change. */
+static void image_state(struct store *store, struct archive *a)
+{
+    bool overlay = store_is_overlay(store), then = overlay;
+    uint64_t now[2] = {store_size(store), 0}, saved[2];
+    struct stat st;
+
+    if (!overlay && store_kind(store) == STORE_FILE && stat(store_name(store), &st) == 0)
+        now[1] = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+    memcpy(saved, now, sizeof saved);
+    archive_truth(a, &then, 1);
+    archive_bytes(a, saved, sizeof saved);
+    archive_check(a, then == overlay, "a disk had an overlay, or has one now");
+    archive_check(a, saved[0] == now[0], "a disk has another size now");
+    archive_check(a, saved[1] == now[1], "a disk without overlay was changed since then");
+}
+
+/* The disc that was in a drive comes back. */
+static void disc_state(struct storage *s, unsigned n, struct archive *a)
+{
+    struct store_options options = {.read_only = true};
+    struct store *store = scsi_target_store(s->target[n]), *other = NULL;
+    const char *now = store != NULL ? store_name(store) : NULL;
+    char why[512], *name = g_strdup(now);
+
+    archive_text(a, &name, PATH_MAX);
+    if (a->loading && a->wrong == NULL && g_strcmp0(name, now) != 0) {
+        archive_check(a, name == NULL || store_open(name, &options, &other, why, sizeof why) == 0,
+                      "the disc that was in a drive cannot be opened");
+        if (a->wrong == NULL)
+            scsi_target_set_store(s->target[n], other);
+    }
+    g_free(name);
+}
+
+static void drive_state(struct storage *s, unsigned n, struct archive *a)
+{
+    bool there = s->target[n] != NULL, then = there;
+
+    archive_truth(a, &then, 1);
+    if (!archive_check(a, then == there, "a drive was taken away or added") || !there)
+        return;
+    if (scsi_target_type(s->target[n]) == SCSI_DVD)
+        disc_state(s, n, a);
+    else
+        image_state(scsi_target_store(s->target[n]), a);
+    scsi_target_state(s->target[n], a);
+}
+
+void storage_state(struct storage *s, struct archive *a)
+{
+    for (unsigned i = 0; i < s->adapters; i++)
+        mpt_state(s->adapter[i], a);
+    for (unsigned i = 0; i < s->config->drive_count && a->wrong == NULL; i++)
+        drive_state(s, i, a);
+}
+
+/* A section: the drive's number, then blocks, each behind its offset. */
+struct block_record {
+    uint64_t offset;
+    uint8_t data[STORE_OVERLAY_BLOCK];
+};
+
+static void begin_blocks(GByteArray *out, uint64_t drive)
+{
+    g_byte_array_set_size(out, 0);
+    g_byte_array_append(out, (const uint8_t *)&drive, sizeof drive);
+}
+
+static void flush_blocks(GByteArray *blocks, struct section_writer *out)
+{
+    if (blocks->len > sizeof(uint64_t))
+        section_write(out, SECTION_BLOCKS, 1, blocks->data, blocks->len);
+}
+
+static int save_overlay(struct store *store, unsigned drive, struct section_writer *out)
+{
+    g_autoptr(GByteArray) blocks = g_byte_array_new();
+    struct block_record r;
+    int err = 0;
+
+    begin_blocks(blocks, drive);
+    for (r.offset = 0; err == 0 && store_overlay_next(store, &r.offset);
+         r.offset += STORE_OVERLAY_BLOCK) {
+        err = store_read(store, r.offset, r.data, sizeof r.data);
+        g_byte_array_append(blocks, (const uint8_t *)&r, sizeof r);
+        if (blocks->len < BLOCKS_MAX * sizeof r)
+            continue;
+        flush_blocks(blocks, out);
+        begin_blocks(blocks, drive);
+    }
+    flush_blocks(blocks, out);
+    return err;
+}
+
+int storage_save_blocks(struct storage *s, struct section_writer *out, char *why, size_t size)
+{
+    for (unsigned i = 0; i < s->config->drive_count; i++) {
+        struct store *store = written_store(s, i);
+        int err = store != NULL ? save_overlay(store, i, out) : 0;
+        if (err != 0) {
+            snprintf(why, size, "%s cannot be read: %s", store_name(store), strerror(-err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+int storage_empty_overlays(struct storage *s, char *why, size_t size)
+{
+    for (unsigned i = 0; i < s->config->drive_count; i++) {
+        struct store *store = written_store(s, i);
+        int err = store != NULL && store_is_overlay(store) ? store_overlay_empty(store) : 0;
+        if (err != 0) {
+            snprintf(why, size, "%s: its overlay cannot be emptied: %s", store_name(store),
+                     strerror(-err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* The last block may reach beyond the end of the disk. */
+static int load_block(struct store *store, const struct block_record *r)
+{
+    uint64_t left = r->offset < store_size(store) ? store_size(store) - r->offset : 0;
+
+    if (left == 0 || r->offset % STORE_OVERLAY_BLOCK != 0)
+        return -EINVAL;
+    return store_write(store, r->offset, r->data, left < sizeof r->data ? left : sizeof r->data);
+}
+
+int storage_load_blocks(struct storage *s, const struct section *in, char *why, size_t size)
+{
+    struct block_record r;
+    uint64_t drive = UINT64_MAX;
+    size_t at = sizeof drive;
+    bool known = strcmp(in->name, SECTION_BLOCKS) == 0 && in->version == 1 && in->size >= at;
+    struct store *store = NULL;
+    int err = -EINVAL;
+
+    if (known)
+        memcpy(&drive, in->data, sizeof drive);
+    if (drive < s->config->drive_count)
+        store = written_store(s, (unsigned)drive);
+    if (store != NULL && store_is_overlay(store))
+        err = 0;
+    for (; err == 0 && at < in->size; at += sizeof r) {
+        err = in->size - at < sizeof r ? -EINVAL : 0;
+        if (err == 0) {
+            memcpy(&r, in->data + at, sizeof r);
+            err = load_block(store, &r);
+        }
+    }
+    if (err != 0)
+        snprintf(why, size, "the snapshot's disk blocks cannot be taken over: %s", strerror(-err));
+    return err;
 }

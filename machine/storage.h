@@ -46,6 +46,18 @@ struct storage_medium storage_medium(struct storage *s, unsigned n);
 /* The disc images of drive n's directory by name: files that end in .iso, in order. */
 int storage_discs(struct storage *s, unsigned n, void (*each)(void *opaque, const char *name),
                   void *opaque, char *why, size_t size);
+/* For snapshots (snapshot.h). settle: nothing is under way and everything is stable; -EBUSY, with
+ * one sentence in why, when a disk would change after it was saved (not if this is the last).
+ * state: adapters, targets and which media there are. The others: the blocks of overlays, in
+ * sections. */
+struct archive;
+struct section;
+struct section_writer;
+int storage_settle(struct storage *s, bool last, char *why, size_t size);
+void storage_state(struct storage *s, struct archive *a);
+int storage_save_blocks(struct storage *s, struct section_writer *out, char *why, size_t size);
+int storage_empty_overlays(struct storage *s, char *why, size_t size);
+int storage_load_blocks(struct storage *s, const struct section *in, char *why, size_t size);
 void storage_print_stats(const struct storage *s, FILE *out);
 
 #endif

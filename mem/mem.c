@@ -20,6 +20,7 @@ struct range {
     uint64_t size;
     uint8_t *host;          /* RAM only */
     _Atomic uint64_t *code; /* RAM only: one word per page, one bit per decoded line */
+    uint64_t *dirty;        /* RAM only: one bit per page, written since it was asked; or NULL */
     void *opaque;
     mem_read_fn *read;
     mem_write_fn *write;
@@ -107,6 +108,7 @@ void mem_free(struct mem *m)
             continue;
         munmap(r->host, r->size);
         munmap((void *)r->code, code_bytes(r->size));
+        free(r->dirty);
     }
     free(m);
 }
@@ -200,6 +202,8 @@ static void check_page(struct mem *m, struct range *r, uint64_t off, unsigned le
     uint64_t marks = atomic_load_explicit(word, memory_order_relaxed);
     unsigned in_page = off & (MEM_PAGE_SIZE - 1);
 
+    if (r->dirty)
+        r->dirty[off >> MEM_PAGE_SHIFT >> 6] |= 1ull << (off >> MEM_PAGE_SHIFT & 63);
     if (!(marks & line_mask(in_page, in_page + len - 1)))
         return;
     atomic_store_explicit(word, 0, memory_order_relaxed);
@@ -427,4 +431,86 @@ void mem_written(struct mem *m, uint64_t addr, uint64_t len)
 
     if (r)
         written(m, r, addr - r->base, len);
+}
+
+/* --- saving and comparing --- */
+
+static size_t dirty_words(const struct range *r)
+{
+    return (size_t)(((r->size >> MEM_PAGE_SHIFT) + 63) / 64);
+}
+
+int mem_track_writes(struct mem *m)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        struct range *r = &m->ranges[i];
+
+        if (r->host && !r->dirty)
+            r->dirty = calloc(dirty_words(r), sizeof(uint64_t));
+        if (r->host && !r->dirty)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+bool mem_watches(struct mem *m, uint64_t addr)
+{
+    struct range *r = find_ram(m, addr, 1);
+    uint64_t page;
+
+    if (!r)
+        return false;
+    page = (addr - r->base) >> MEM_PAGE_SHIFT;
+    if (r->dirty && !(r->dirty[page >> 6] >> (page & 63) & 1))
+        return true;
+    return atomic_load_explicit(&r->code[page], memory_order_relaxed) != 0;
+}
+
+static void take_range(struct range *r, void (*each)(void *opaque, uint64_t page), void *opaque)
+{
+    for (size_t w = 0; w < dirty_words(r); w++) {
+        for (; r->dirty[w]; r->dirty[w] &= r->dirty[w] - 1) {
+            uint64_t page = 64 * w + (unsigned)__builtin_ctzll(r->dirty[w]);
+
+            each(opaque, r->base + (page << MEM_PAGE_SHIFT));
+        }
+    }
+}
+
+void mem_take_written(struct mem *m, void (*each)(void *opaque, uint64_t page), void *opaque)
+{
+    for (unsigned i = 0; i < m->count; i++)
+        if (m->ranges[i].dirty)
+            take_range(&m->ranges[i], each, opaque);
+}
+
+bool mem_ram_range(struct mem *m, unsigned n, uint64_t *addr, uint64_t *size, uint8_t **host)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        struct range *r = &m->ranges[i];
+
+        if (!r->host || n-- > 0)
+            continue;
+        *addr = r->base;
+        *size = r->size;
+        *host = r->host;
+        return true;
+    }
+    return false;
+}
+
+int mem_clear(struct mem *m)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        struct range *r = &m->ranges[i];
+
+        if (!r->host)
+            continue;
+        if (madvise(r->host, r->size, MADV_DONTNEED) != 0 ||
+            madvise((void *)r->code, code_bytes(r->size), MADV_DONTNEED) != 0)
+            return -errno;
+        if (r->dirty)
+            memset(r->dirty, 0, dirty_words(r) * sizeof(uint64_t));
+    }
+    return 0;
 }

@@ -54,4 +54,19 @@ void mem_mark_code(struct mem *m, uint64_t addr, uint64_t len);
 bool mem_has_code(struct mem *m, uint64_t addr);
 void mem_written(struct mem *m, uint64_t addr, uint64_t len);
 
+/* Which pages are written, for those who compare or save memory: from mem_track_writes() on, which
+ * returns 0 or -ENOMEM. mem_watches() says whether a write to a page must be reported with
+ * mem_written(): it has code, or is not yet known to be written. mem_take_written() calls each
+ * function for each page written, by address, and forgets them: nothing may then write them
+ * unseen. */
+int mem_track_writes(struct mem *m);
+bool mem_watches(struct mem *m, uint64_t addr);
+void mem_take_written(struct mem *m, void (*each)(void *opaque, uint64_t page), void *opaque);
+
+/* RAM range n (by address) and where the host has it, for saving. False: there is none. */
+bool mem_ram_range(struct mem *m, unsigned n, uint64_t *addr, uint64_t *size, uint8_t **host);
+/* Makes all RAM zeros, giving it back to the host. Code in it is forgotten without a call of the
+ * hook: the CPUs must be reset, too. 0 or a negative errno. */
+int mem_clear(struct mem *m);
+
 #endif

@@ -5,6 +5,7 @@
  * translate.c, the VHPT is walked in vhpt.c. SDM 2:4.1.1.
  */
 #include "tlb.h"
+#include "archive.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -409,4 +410,71 @@ const struct tlb_entry *tlb_tr(const struct tlb *t, enum tlb_side side, unsigned
     const struct side *s = &t->side[side];
 
     return slot < TLB_TR_COUNT && (s->tr_valid >> slot & 1) ? &s->slots[slot].e : NULL;
+}
+
+/* --- saving --- */
+
+static const struct archive_field entry_fields[] = {
+    ARCHIVE_FIELD(struct tlb_entry, vpn), ARCHIVE_FIELD(struct tlb_entry, ppn),
+    ARCHIVE_FIELD(struct tlb_entry, rid), ARCHIVE_FIELD(struct tlb_entry, key),
+    ARCHIVE_FIELD(struct tlb_entry, ps),  ARCHIVE_FIELD(struct tlb_entry, ma),
+    ARCHIVE_FIELD(struct tlb_entry, ar),  ARCHIVE_FIELD(struct tlb_entry, pl),
+    ARCHIVE_FIELD(struct tlb_entry, p),   ARCHIVE_FIELD(struct tlb_entry, a),
+    ARCHIVE_FIELD(struct tlb_entry, d),   ARCHIVE_FIELD(struct tlb_entry, ed),
+};
+
+/* What an insertion could have made. */
+static bool entry_ok(const struct side *s, const struct tlb_entry *e)
+{
+    return size_supported(e->ps) && e->vpn <= OFFSET_MASK && !(e->vpn & e->size_mask) &&
+           !(e->ppn & e->size_mask) && tlb_pa_implemented(e->ppn) && !(e->ppn >> 63) &&
+           !(e->rid >> TLB_RID_BITS) && !(e->key >> TLB_KEY_BITS) && e->ma <= 7 && e->ar <= 7 &&
+           e->pl <= 3 && find_page(s, e->vpn, e->ps, e->rid) == NO_SLOT;
+}
+
+static void load_slot(struct side *s, struct archive *st)
+{
+    struct tlb_entry e = {.valid = true};
+    uint64_t n = archive_number(st, 0, SLOTS - 1, "a translation has no such place");
+
+    archive_fields(st, &e, entry_fields, sizeof(entry_fields) / sizeof(entry_fields[0]));
+    e.size_mask = (1ull << (e.ps & 63)) - 1;
+    if (!archive_check(st, !s->slots[n].e.valid && entry_ok(s, &e), "a translation is impossible"))
+        return;
+    s->slots[n].e = e;
+    link_slot(s, (unsigned)n);
+}
+
+static void save_slot(struct side *s, unsigned n, struct archive *st)
+{
+    archive_number(st, n, SLOTS, "");
+    archive_fields(st, &s->slots[n].e, entry_fields,
+                   sizeof(entry_fields) / sizeof(entry_fields[0]));
+}
+
+static void side_state(struct side *s, struct archive *st)
+{
+    uint64_t count = 0;
+
+    for (unsigned n = 0; n < SLOTS; n++)
+        count += s->slots[n].e.valid;
+    if (st->loading)
+        side_reset(s);
+    s->cursor =
+        (unsigned)archive_number(st, s->cursor, TLB_TC_COUNT - 1, "a ring has no such place");
+    archive_truth(st, &s->evicted, 1);
+    count = archive_number(st, count, SLOTS, "there are too many translations");
+    if (st->loading)
+        while (count-- > 0 && st->wrong == NULL)
+            load_slot(s, st);
+    else
+        for (unsigned n = 0; n < SLOTS; n++)
+            if (s->slots[n].e.valid)
+                save_slot(s, n, st);
+}
+
+void tlb_state(struct tlb *t, struct archive *s)
+{
+    side_state(&t->side[TLB_DATA], s);
+    side_state(&t->side[TLB_INST], s);
 }

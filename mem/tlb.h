@@ -134,6 +134,11 @@ enum tlb_fault tlb_translate(struct tlb *t, struct mem *m, const struct tlb_regs
 /* The translation in register `slot` of a side, or NULL if it holds none. */
 const struct tlb_entry *tlb_tr(const struct tlb *t, enum tlb_side side, unsigned slot);
 
+/* Saves or restores all entries, places included: which one is pushed out next is part of the
+ * state. Version 1. */
+struct archive;
+void tlb_state(struct tlb *t, struct archive *s);
+
 /* thash and ttag (SDM 3: thash, ttag; 2:4.1.6, 2:4.1.7). */
 uint64_t tlb_thash(const struct tlb_regs *r, uint64_t va);
 uint64_t tlb_ttag(const struct tlb_regs *r, uint64_t va);

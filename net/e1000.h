@@ -41,6 +41,10 @@ void e1000_connect(struct e1000 *d, const struct net_end *peer);
 void e1000_poll(struct e1000 *d);
 uint64_t e1000_due_ns(const struct e1000 *d);
 
+/* Saves or restores all but the cable (utils/archive.h). Version 1. */
+struct archive;
+void e1000_state(struct e1000 *d, struct archive *s);
+
 struct e1000_figures e1000_figures(const struct e1000 *d);
 
 #endif

@@ -15,8 +15,8 @@
 
 #define ADDRESS_BITS 6
 #define COMMAND_BITS (3 + ADDRESS_BITS) /* start bit, two of opcode, address */
-#define WRITE_BITS   (COMMAND_BITS + 16)
-#define CHECKSUM     0xbabau /* what all words add up to */
+#define WRITE_BITS   EEPROM_BITS_MAX    /* and 16 of data */
+#define CHECKSUM     0xbabau            /* what all words add up to */
 
 enum { OP_EXTENDED = 4, OP_WRITE = 5, OP_READ = 6, OP_ERASE = 7 };
 

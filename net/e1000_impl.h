@@ -137,13 +137,14 @@ enum {
 #define RAH_VALID   0x80000000u
 #define DELAY_FLUSH 0x80000000u /* of RDTR and TIDV */
 
-#define EEPROM_WORDS 64
-#define PHY_REGS     32
-#define FIFO_SIZE    0xc000u /* receive part of the packet buffer: 48 KB */
-#define FCS_SIZE     4
-#define VLAN_SIZE    4
-#define DESC_SIZE    16
-#define NEVER        UINT64_MAX
+#define EEPROM_WORDS    64
+#define EEPROM_BITS_MAX 25 /* of the longest command */
+#define PHY_REGS        32
+#define FIFO_SIZE       0xc000u /* receive part of the packet buffer: 48 KB */
+#define FCS_SIZE        4
+#define VLAN_SIZE       4
+#define DESC_SIZE       16
+#define NEVER           UINT64_MAX
 
 struct e1000_eeprom {
     uint16_t word[EEPROM_WORDS];

@@ -31,6 +31,11 @@ void mpt_free(struct mpt *m);
 int mpt_attach(struct mpt *m, unsigned id, struct scsi_target *t);
 struct scsi_target *mpt_target(struct mpt *m, unsigned id);
 
+/* Saves or restores (utils/archive.h), while no command is under way; targets have a function of
+ * their own. Version 1. */
+struct archive;
+void mpt_state(struct mpt *m, struct archive *s);
+
 /* Commands and their bytes since the start. */
 struct mpt_figures {
     uint64_t commands, bytes_read, bytes_written;

@@ -578,6 +578,34 @@ static int empty(struct overlay *o)
     return write_header(o->fd, o->base, h.base);
 }
 
+bool store_is_overlay(const struct store *s)
+{
+    return s->ops == &overlay_ops;
+}
+
+bool store_overlay_next(struct store *s, uint64_t *offset)
+{
+    struct overlay *o = (struct overlay *)s;
+    uint64_t block = *offset / BLOCK;
+
+    if (!store_is_overlay(s))
+        return false;
+    while (block < blocks_of(o) && !has(o, block))
+        block++;
+    *offset = block * BLOCK;
+    return block < blocks_of(o);
+}
+
+int store_overlay_empty(struct store *s)
+{
+    struct overlay *o = (struct overlay *)s;
+    int err = store_is_overlay(s) ? empty(o) : -ENOTSUP;
+
+    if (err == 0)
+        memset(o->dirty, 0, bitmap_pages(o));
+    return err;
+}
+
 static int finish(struct overlay *o, const char *path, char *why, size_t size)
 {
     int err = empty(o);

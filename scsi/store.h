@@ -51,6 +51,14 @@ int store_zero(struct store *s, uint64_t offset, uint64_t len);
  * lost, and it fails until the store is closed. */
 int store_flush(struct store *s);
 
+/* For saving a machine: the blocks that an overlay has in place of its base's. next: the first one
+ * from *offset on; false when there is none or the store is no overlay. empty: it has none any
+ * more; 0 or a negative errno. */
+#define STORE_OVERLAY_BLOCK 4096u
+bool store_is_overlay(const struct store *s);
+bool store_overlay_next(struct store *s, uint64_t *offset);
+int store_overlay_empty(struct store *s);
+
 /* --- overlay files, while no machine uses them --- */
 
 struct overlay_info {

@@ -309,6 +309,7 @@ void scsi_medium_loaded(struct scsi_target *t)
 {
     uint64_t size = t->store != NULL ? store_size(t->store) : 0;
 
+    t->medium_number += t->store != NULL;
     t->block_size = t->type == SCSI_DISK ? 512 : 2048;
     /* a disc may end inside a block, a disk has whole ones */
     t->blocks = (size + (t->type == SCSI_DISK ? 0 : t->block_size - 1)) / t->block_size;
@@ -377,6 +378,18 @@ enum scsi_type scsi_target_type(const struct scsi_target *t)
 struct store *scsi_target_store(struct scsi_target *t)
 {
     return t->store;
+}
+
+uint32_t scsi_target_medium_number(const struct scsi_target *t)
+{
+    return t->medium_number;
+}
+
+void scsi_target_set_store(struct scsi_target *t, struct store *store)
+{
+    store_close(t->store);
+    t->store = store;
+    scsi_medium_loaded(t);
 }
 
 unsigned scsi_target_block_size(const struct scsi_target *t)

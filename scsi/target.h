@@ -92,6 +92,16 @@ bool scsi_target_locked(const struct scsi_target *t);
 /* Whether commands are queued or under way. */
 bool scsi_busy(const struct scsi_target *t);
 
+/* A number that changes with the medium, the same in every run. */
+uint32_t scsi_target_medium_number(const struct scsi_target *t);
+/* Puts another store in the place of the medium, or none (NULL), as if it had always been there;
+ * the old one is closed. */
+void scsi_target_set_store(struct scsi_target *t, struct store *store);
+/* Saves or restores all but the medium (utils/archive.h), while no command is under way. Version 1.
+ */
+struct archive;
+void scsi_target_state(struct scsi_target *t, struct archive *s);
+
 enum scsi_type scsi_target_type(const struct scsi_target *t);
 /* Vendor (8 characters), product and revision as INQUIRY has them, with blanks between. */
 #define SCSI_IDENTITY_SIZE 31

@@ -117,7 +117,8 @@ struct scsi_target {
     bool stopped;
     uint32_t prevent; /* bit per initiator */
     bool tray_open;
-    unsigned media_event; /* dvd: what GET EVENT STATUS tells next */
+    uint32_t medium_number; /* counts media that came */
+    unsigned media_event;   /* dvd: what GET EVENT STATUS tells next */
     uint8_t echo[ECHO_SIZE];
 };
 

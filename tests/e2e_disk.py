@@ -4,7 +4,6 @@ and overlays."""
 import hashlib
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -30,18 +29,6 @@ def sha256(path):
             if not data:
                 return digest.hexdigest()
             digest.update(data)
-
-
-def partition_offset(path, number):
-    """Byte offset of a GPT partition with 512-byte sectors."""
-    with open(path, "rb") as f:
-        f.seek(512)
-        header = f.read(92)
-        check(header[:8] == b"EFI PART", "no GPT on " + path)
-        table, = struct.unpack_from("<Q", header, 72)
-        size, = struct.unpack_from("<I", header, 84)
-        f.seek(table * 512 + (number - 1) * size + 32)
-        return struct.unpack("<Q", f.read(8))[0] * 512
 
 
 def power_off(g):
@@ -117,19 +104,6 @@ def inserts_and_reset(disk, tmp):
     return overlay
 
 
-def clean_file_system(disk, overlay):
-    """The overlay written into its base; the file system in it."""
-    p = subprocess.run([guest.PROGRAM, "overlay", "commit", overlay], capture_output=True,
-                       text=True)
-    check(p.returncode == 0, "overlay commit: " + p.stderr)
-    if shutil.which("e2fsck") is None:
-        print("not checked: the file system (e2fsck is not installed)")
-        return
-    p = subprocess.run(["e2fsck", "-fn", "%s?offset=%d" % (disk, partition_offset(disk, 2))],
-                       capture_output=True, text=True)
-    check(p.returncode == 0, "e2fsck: %d\n%s%s" % (p.returncode, p.stdout, p.stderr))
-
-
 def deterministic(disk):
     """Commands end at the instruction that starts them: two runs print the same."""
     texts = []
@@ -152,7 +126,7 @@ def test():
         deterministic(disk)
         base = os.path.join(tmp, "disk.img")
         subprocess.run(["cp", "--sparse=always", disk, base], check=True)
-        clean_file_system(base, inserts_and_reset(base, tmp))
+        guest.clean_file_system(base, inserts_and_reset(base, tmp))
 
 
 guest.main(test)

@@ -214,6 +214,40 @@ def check_kernel_log(g):
         raise GuestError("kernel log lines of warning or worse:\n" + "\n".join(bad))
 
 
+def partition_offset(path, number):
+    """Byte offset of a GPT partition with 512-byte sectors."""
+    with open(path, "rb") as f:
+        f.seek(512)
+        header = f.read(92)
+        if header[:8] != b"EFI PART":
+            raise GuestError("no GPT on " + path)
+        table, = struct.unpack_from("<Q", header, 72)
+        size, = struct.unpack_from("<I", header, 84)
+        f.seek(table * 512 + (number - 1) * size + 32)
+        return struct.unpack("<Q", f.read(8))[0] * 512
+
+
+def clean_file_system(disk, overlay):
+    """The overlay written into its base; the file system in it."""
+    p = subprocess.run([PROGRAM, "overlay", "commit", overlay], capture_output=True,
+                       text=True)
+    if p.returncode != 0:
+        raise GuestError("overlay commit: " + p.stderr)
+    if shutil.which("e2fsck") is None:
+        print("not checked: the file system (e2fsck is not installed)")
+        return
+    p = subprocess.run(["e2fsck", "-fn", "%s?offset=%d" % (disk, partition_offset(disk, 2))],
+                       capture_output=True, text=True)
+    if p.returncode != 0:
+        raise GuestError("e2fsck: %d\n%s%s" % (p.returncode, p.stdout, p.stderr))
+
+
+def monitor(path, *command):
+    """`kittson monitor` on a socket: the finished process with its output."""
+    return subprocess.run([PROGRAM, "monitor", "unix:" + path, *command], capture_output=True,
+                          text=True, timeout=120)
+
+
 def main(test):
     """Runs a test function; failures are printed with the guest's last words."""
     try:

@@ -58,7 +58,9 @@ refused 'did you mean doctor' docter
 refused 'did you mean disasm' disams
 refused 'unknown command frobnicate' frobnicate
 refused 'did you mean --version' --versoin
-refused 'comes with snapshots' snapshot
+refused 'usage: kittson snapshot' snapshot
+refused 'usage: kittson restore' restore
+refused 'No such file' restore /none/none
 refused 'did you mean --kernel' run --kernal x
 refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
