@@ -62,7 +62,10 @@ static bool add_body(struct jit_tr *t, const struct uop *u)
 {
     unsigned d = jit_dst(t, u->r1, RAX);
 
-    x86_lea_index(&t->x, d, jit_src(t, u->r2, RCX), jit_src(t, u->r3, RDX), 0);
+    if (u->r2 == 0 || u->r3 == 0)
+        jit_src_into(t, u->r2 == 0 ? u->r3 : u->r2, d);
+    else
+        x86_lea_index(&t->x, d, jit_src(t, u->r2, RCX), jit_src(t, u->r3, RDX), 0);
     jit_put(t, u->r1, d);
     return true;
 }
@@ -126,7 +129,10 @@ static bool shladd_body(struct jit_tr *t, const struct uop *u)
 {
     unsigned d = jit_dst(t, u->r1, RAX);
 
-    if (u->pos <= 3) {
+    if (u->r3 == 0) {
+        jit_src_into(t, u->r2, d);
+        x86_shift_ri(&t->x, X86_SHL, true, d, u->pos);
+    } else if (u->pos <= 3) {
         x86_lea_index(&t->x, d, jit_src(t, u->r3, RDX), jit_src(t, u->r2, RCX), u->pos);
     } else {
         jit_src_into(t, u->r2, RAX);
@@ -415,6 +421,11 @@ static void compare(struct jit_tr *t, const struct uop *u)
         sse_compare(&t->x, t->live.fr.x[u->r3], t->live.fr.x[u->r2]);
         return;
     }
+    if (u->r3 == 0 && (kind == CMP_RR || kind == CMP_RR4)) {
+        b = jit_src(t, u->r2, RCX);
+        x86_test_rr(&t->x, wide, b, b);
+        return;
+    }
     b = jit_src(t, u->r3, RDX);
     if (kind == CMP_BIT)
         x86_bit_ri(&t->x, X86_BT, b, u->pos);
@@ -456,20 +467,30 @@ static void overwrite(struct jit_tr *t, unsigned p)
     t->live.pending &= ~(1ull << p);
 }
 
-/* Writes both predicates at run time: two candidates, one chosen by the flags. */
+static uint64_t predicate_bit(unsigned p)
+{
+    return p ? 1ull << p : 0;
+}
+
+/* Writes both predicates at run time: one bit or the other, chosen by the flags. */
 static void write_predicates(struct jit_tr *t, const struct uop *u)
 {
-    x86_mov_rr(&t->x, RAX, JR_PR);
-    if (u->p1) {
-        x86_bit_ri(&t->x, X86_BTS, RAX, u->p1);
-        x86_bit_ri(&t->x, X86_BTR, JR_PR, u->p1);
-    }
-    if (u->p2) {
-        x86_bit_ri(&t->x, X86_BTR, RAX, u->p2);
-        x86_bit_ri(&t->x, X86_BTS, JR_PR, u->p2);
-    }
+    uint64_t yes = predicate_bit(u->p1), no = predicate_bit(u->p2), low = (yes | no) & INT32_MAX;
+
+    x86_mov_ri(&t->x, RAX, yes);
     compare(t, u);
-    x86_cmov(&t->x, relations[u->op].cc, JR_PR, RAX);
+    if (no)
+        x86_mov_ri(&t->x, RCX, no);
+    else
+        x86_mov_ri_keep_flags(&t->x, RCX, no);
+    x86_cmov(&t->x, relations[u->op].cc, RCX, RAX);
+    if (low)
+        x86_alu_ri(&t->x, X86_AND, true, JR_PR, (int32_t)~low);
+    if (u->p1 >= 31)
+        x86_bit_ri(&t->x, X86_BTR, JR_PR, u->p1);
+    if (u->p2 >= 31)
+        x86_bit_ri(&t->x, X86_BTR, JR_PR, u->p2);
+    x86_alu_rr(&t->x, X86_OR, true, JR_PR, RCX);
     t->live.pr_dirty = true;
 }
 
@@ -598,8 +619,16 @@ static bool mov_to_pr(struct jit_tr *t, const struct uop *u)
 /* addp4: bits 62:61 from bits 31:30 of the second operand (SDM 3:addp4). */
 static bool addp4_body(struct jit_tr *t, const struct uop *u)
 {
-    unsigned b = jit_src(t, u->r3, RDX);
+    unsigned b;
 
+    if (u->op == OP_addp4 && u->r3 == 0) {
+        unsigned d = jit_dst(t, u->r1, RAX);
+
+        x86_alu_rr(&t->x, X86_MOV, false, d, jit_src(t, u->r2, RCX));
+        jit_put(t, u->r1, d);
+        return true;
+    }
+    b = jit_src(t, u->r3, RDX);
     if (u->op == OP_addp4_i)
         x86_lea(&t->x, RAX, b, (int32_t)u->imm);
     else

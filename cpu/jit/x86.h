@@ -119,13 +119,22 @@ static inline void x86_modrm_mem(struct x86 *x, unsigned reg, unsigned base, int
         x86_imm32(x, disp);
 }
 
-/* [base + index + disp] with an 8-bit displacement */
+/* [base + (index << scale) + disp] with an 8-bit displacement, or none */
+static inline void x86_modrm_scaled(struct x86 *x, unsigned reg, unsigned base, unsigned index,
+                                    unsigned scale, int8_t disp)
+{
+    bool none = disp == 0 && (base & 7) != RBP;
+
+    x86_byte(x, (none ? 0x04u : 0x44u) | (reg & 7) << 3);
+    x86_byte(x, scale << 6 | (index & 7) << 3 | (base & 7));
+    if (!none)
+        x86_byte(x, (uint8_t)disp);
+}
+
 static inline void x86_modrm_index(struct x86 *x, unsigned reg, unsigned base, unsigned index,
                                    int8_t disp)
 {
-    x86_byte(x, 0x44 | (reg & 7) << 3);
-    x86_byte(x, (index & 7) << 3 | (base & 7));
-    x86_byte(x, (uint8_t)disp);
+    x86_modrm_scaled(x, reg, base, index, 0, disp);
 }
 
 static inline void x86_alu_rr(struct x86 *x, enum x86_alu op, bool w, unsigned dst, unsigned src)
@@ -255,9 +264,7 @@ static inline void x86_lea_index(struct x86 *x, unsigned dst, unsigned base, uns
 {
     x86_rex(x, true, dst, index, base, false);
     x86_byte(x, 0x8d);
-    x86_byte(x, 0x44 | (dst & 7) << 3);
-    x86_byte(x, scale << 6 | (index & 7) << 3 | (base & 7));
-    x86_byte(x, 0);
+    x86_modrm_scaled(x, dst, base, index, scale, 0);
 }
 
 /* mov dst, [base + index * 8 + disp] */
