@@ -283,7 +283,7 @@ static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 }
 
 /* Where control went lately, by virtual address. Translated code looks in it too. */
-#define JUMP_ENTRIES 8192u
+#define JUMP_ENTRIES 16384u
 struct jump_entry {
     uint64_t key;
     struct block *b;
@@ -292,7 +292,9 @@ struct jump_entry {
 
 static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
 {
-    return &c->jump[(ip >> 4 ^ ip >> 14 ^ (uint64_t)c->mode << 12) & (JUMP_ENTRIES - 1)];
+    uint64_t k = ip | (uint64_t)(c->mode & 1) << 3; /* as in the key */
+
+    return &c->jump[(k >> 3 ^ k >> 14) & (JUMP_ENTRIES - 1)];
 }
 
 static inline struct block *block_lookup_quick(const struct cpu *c, uint64_t ip)

@@ -132,8 +132,14 @@ static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_li
         jit_merge_pending(t, l, JR_PR);
     if (first_may_fault(t))
         note_branch(t, u);
-    give_back(t, u->rest);
-    x86_bind(&t->x, x86_jmp(&t->x), t->loop_head);
+    x86_load(&t->x, RAX, JR_CPU, CPU_OFF(budget));
+    if (u->rest)
+        x86_alu_ri(&t->x, X86_ADD, true, RAX, u->rest);
+    x86_alu_rm(&t->x, X86_CMP, true, RAX, JR_CPU, CPU_OFF(reserve));
+    jit_add_stub(t, STUB_LOOP_END, u, x86_jcc(&t->x, CC_L));
+    x86_alu_ri(&t->x, X86_SUB, true, RAX, t->b->nslots);
+    x86_store(&t->x, JR_CPU, CPU_OFF(budget), RAX);
+    x86_bind(&t->x, x86_jmp(&t->x), t->loop_body);
 }
 
 void jit_branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
@@ -486,7 +492,7 @@ static void emit_find(struct x86 *x)
 
     _Static_assert(sizeof(struct jump_entry) == 32, "shift below");
     x86_mov_rr(x, RCX, RDX);
-    x86_shift_ri(x, X86_SHR, true, RCX, 4);
+    x86_shift_ri(x, X86_SHR, true, RCX, 3);
     x86_mov_rr(x, RAX, RDX);
     x86_shift_ri(x, X86_SHR, true, RAX, 14);
     x86_alu_rr(x, X86_XOR, false, RCX, RAX);

@@ -467,6 +467,10 @@ static void emit_stubs(struct jit_tr *t)
         case STUB_SETTLE_ALL:
             emit_fr_settle_stub(t, s);
             break;
+        case STUB_LOOP_END:
+            x86_store(&t->x, JR_CPU, CPU_OFF(budget), RAX);
+            x86_bind(&t->x, x86_jmp(&t->x), t->loop_head);
+            break;
         case STUB_BAIL:
             jit_write_back(t, &s->live);
             jit_leave_through(t, s->u, s->u->fn);
@@ -549,7 +553,7 @@ static void count_operands(const struct uop *u, unsigned uses[128])
     if (!fp || (u->op >= OP_setf_sig && u->op <= OP_setf_d))
         uses[u->r2]++;
     if (!fp || (u->op >= OP_ldfs && u->op <= OP_ldfp8))
-        uses[u->r3]++;
+        uses[u->r3] += jit_mem_emitters[u->op] && u->len != INC_NONE ? 2 : 1;
 }
 
 static void count_uses(const struct jit_tr *t, unsigned uses[128])
@@ -566,9 +570,10 @@ static void count_uses(const struct jit_tr *t, unsigned uses[128])
     }
 }
 
+/* In a loop a single use is one each time around. */
 static void choose_registers(struct jit_tr *t)
 {
-    unsigned uses[128] = {0};
+    unsigned uses[128] = {0}, least = t->self_loop ? 1 : 2;
 
     memset(t->host, JIT_NO_REG, sizeof t->host);
     count_uses(t, uses);
@@ -579,7 +584,7 @@ static void choose_registers(struct jit_tr *t)
         for (unsigned n = 1; n < 128; n++)
             if (uses[n] > uses[best])
                 best = n;
-        if (uses[best] < 2)
+        if (uses[best] < least)
             break;
         t->host[best] = pool[k];
         uses[best] = 0;
@@ -630,6 +635,7 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
     slow[2] = x86_jcc(&t->x, CC_L);
     x86_alu_ri(&t->x, X86_SUB, true, RAX, b->nslots);
     x86_store(&t->x, JR_CPU, CPU_OFF(budget), RAX);
+    t->loop_body = t->x.p;
 }
 
 static void written_registers(const struct jit_tr *t, uint64_t set[2])
@@ -736,8 +742,8 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     if (!t->copies)
         return false;
     t->copies[0] = (struct uop){.fn = op_stop, .target = b, .op = OP_ENTRY};
-    choose_registers(t);
     t->self_loop = has_self_loop(t);
+    choose_registers(t);
     jit_fr_begin(t);
     if (t->self_loop)
         jit_fr_loop_set(t);

@@ -41,6 +41,7 @@ enum jit_stub_kind {
     STUB_FR_SETTLE,  /* FR `reg` to register format */
     STUB_SETTLE_ALL, /* what divisions have left over to register format */
     STUB_FR_ENTER,   /* as STUB_FR_LOAD, before the block has begun */
+    STUB_LOOP_END,   /* around the loop, but the budget in rax is used up */
     STUB_BAIL,       /* the interpreter goes on with the operation */
 };
 
@@ -72,7 +73,7 @@ struct jit_tr {
     uint8_t host[128]; /* host register of a guest register, or JIT_NO_REG */
     struct jit_live live;
     uint64_t known, known_val; /* predicates whose value is known here */
-    uint8_t *loop_head;
+    uint8_t *loop_head, *loop_body; /* the latter behind the budget's check */
     bool self_loop;
     uint8_t *warm;          /* entry for native code: context registers are right */
     const struct uop *done; /* the last operation that the one emitted last stands for, or NULL */
