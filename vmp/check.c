@@ -27,6 +27,17 @@ static char *read_hpvmconf(void)
     return text;
 }
 
+char *vmp_setting(const char *key)
+{
+    const char *value = getenv(key);
+    g_autofree char *text = value == NULL ? read_hpvmconf() : NULL;
+    g_auto(GStrv) line = g_strsplit(text != NULL ? text : "", "\n", 0);
+    for (guint i = 0; value == NULL && line[i] != NULL; i++)
+        if (g_str_has_prefix(line[i], key) && line[i][strlen(key)] == '=')
+            value = g_strstrip(line[i] + strlen(key) + 1);
+    return value != NULL && value[0] != '\0' ? g_strdup(value) : NULL;
+}
+
 static unsigned limit_in(const char *text, const char *key, unsigned usual, unsigned most)
 {
     uint64_t n = value_in(text, key);

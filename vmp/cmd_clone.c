@@ -35,41 +35,15 @@ static void renew(struct guest *g, const struct vmp_options *o)
 
 /* --- storage --- */
 
-struct copy {
-    struct resource from, to;
-    bool made;
-};
-
-static int find_copy(const struct guest *g, const char *text, struct copy *c, char *why,
-                     size_t size)
-{
-    int err = resource_parse(text, RESOURCE_MODIFY, &c->to, why, size);
-    for (guint i = 0; err == 0 && i < g->devices->len; i++) {
-        const struct resource *r = guest_device(g, i);
-        if (r->network || !resource_same_address(r, &c->to) || strcmp(r->type, c->to.type) != 0)
-            continue;
-        c->from = *r;
-        if (strcmp(c->to.storage, "null") == 0 || strcmp(c->to.storage, "attach") == 0 ||
-            strcmp(r->storage, "null") == 0 || strcmp(r->storage, "attach") == 0) {
-            snprintf(why, size, "Only disk, lv and file storage can be copied.");
-            return -EINVAL;
-        }
-        return 0;
-    }
-    if (err == 0)
-        snprintf(why, size, "The device is not assigned to this guest.");
-    return -EINVAL;
-}
-
 static int find_copies(const struct vmp_options *o, const struct guest *g, GArray *copies)
 {
     char why[RESOURCE_DEVICE_MAX + 200];
     for (guint i = 0; i < o->list->len; i++) {
         const struct vmp_option *option = &g_array_index(o->list, struct vmp_option, i);
-        struct copy c = {.made = false};
+        struct storage_copy c = {.made = false};
         if (option->letter != 'b')
             continue;
-        if (find_copy(g, option->value, &c, why, sizeof why) != 0)
+        if (copy_storage_find(g, option->value, &c, why, sizeof why) != 0)
             return vmp_fail("ERROR (%s): %s", g->name, why);
         g_array_append_val(copies, c);
     }
@@ -80,8 +54,8 @@ static int make_copies(const char *name, GArray *copies)
 {
     char why[RESOURCE_DEVICE_MAX + 200];
     for (guint i = 0; i < copies->len; i++) {
-        struct copy *c = &g_array_index(copies, struct copy, i);
-        if (copy_storage(&c->from, &c->to, &c->made, why, sizeof why) != 0)
+        struct storage_copy *c = &g_array_index(copies, struct storage_copy, i);
+        if (copy_storage(c, why, sizeof why) != 0)
             return vmp_fail("ERROR (%s): %s", name, why);
         printf("hpvmclone: Virtual storage cloned successfully.\n");
     }
@@ -91,15 +65,16 @@ static int make_copies(const char *name, GArray *copies)
 static void drop_copies(const GArray *copies)
 {
     for (guint i = 0; i < copies->len; i++)
-        if (g_array_index(copies, struct copy, i).made)
-            unlink(g_array_index(copies, struct copy, i).to.device);
+        if (g_array_index(copies, struct storage_copy, i).made)
+            unlink(g_array_index(copies, struct storage_copy, i).to.device);
 }
 
 static int use_copies(struct guest *g, const GArray *copies)
 {
     char why[300];
     for (guint i = 0; i < copies->len; i++)
-        if (guest_modify_device(g, &g_array_index(copies, struct copy, i).to, why, sizeof why) != 0)
+        if (guest_modify_device(g, &g_array_index(copies, struct storage_copy, i).to, why,
+                                sizeof why) != 0)
             return vmp_fail("ERROR (%s): %s", g->name, why);
     return 0;
 }
@@ -167,7 +142,7 @@ static int run(const struct vmp_options *o, int argc, char **argv)
         vmp_fail("The name of the clone is required.");
         return vmp_unable();
     }
-    g_autoptr(GArray) copies = g_array_new(FALSE, TRUE, sizeof(struct copy));
+    g_autoptr(GArray) copies = g_array_new(FALSE, TRUE, sizeof(struct storage_copy));
     int status = vmp_has(o, 'b') ? copy_first(o, copies, argc, argv) : 0;
     struct state *s = status == 0 ? vmp_open(o, true, argc, argv) : NULL;
     struct entry *e = s != NULL ? vmp_select(o, s) : NULL;

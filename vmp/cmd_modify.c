@@ -168,6 +168,8 @@ static int modify(struct change *c)
     const char *name = vmp_value(c->o, 'N');
     struct entry *e = c->e;
     bool active = vmp_has(c->o, 'A');
+    if (e->running && strcmp(e->run, "Migrating") == 0)
+        return vmp_fail("ERROR (%s): The guest is being migrated.", e->name);
     if (name != NULL && check_name(c->s, e, name) != 0)
         return 1;
     if (active && !e->running)

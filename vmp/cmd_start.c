@@ -1,5 +1,6 @@
 /* hpvmstart: checks what a guest needs and starts its process. The state is not locked while that
  * process starts: the guest's own lock, taken before, passes to it. */
+#include "migration.h"
 #include "vmp.h"
 #include "vsw.h"
 
@@ -53,6 +54,20 @@ static int check(const struct vmp_options *o, struct state *s, const struct gues
     return check_backing(g);
 }
 
+/* A guest of which nobody knows whether it is on another host must not run on both. */
+static int check_migration(const struct vmp_options *o, struct state *s, const struct entry *e)
+{
+    struct migration_mark mark;
+    if (!migration_mark_read(s, e->uuid, &mark))
+        return 0;
+    if (vmp_has(o, 'F'))
+        return vmp_has(o, 's') ? 0 : migration_mark_clear(s, e->uuid);
+    g_autofree char *why = g_strdup_printf("The guest may be on host '%s' already: repeat "
+                                           "hpvmmigrate, or start it here with -F.",
+                                           mark.host);
+    return refuse(e->guest, why);
+}
+
 /* The guest's lock, or -1 after a message. */
 static int claim(const struct vmp_options *o, struct state *s, const struct entry *e)
 {
@@ -60,7 +75,7 @@ static int claim(const struct vmp_options *o, struct state *s, const struct entr
         refuse(e->guest, "The guest is already running.");
         return -1;
     }
-    if (check(o, s, e->guest) != 0 || vmp_has(o, 's'))
+    if (check_migration(o, s, e) != 0 || check(o, s, e->guest) != 0)
         return -1;
     vsw_wake(s, e->next != NULL ? e->next : e->guest, stderr); /* must not inherit the lock */
     int lock = state_run_lock(s, e), status = lock < 0 ? lock : state_promote(s, e);
@@ -102,7 +117,8 @@ static int run(const struct vmp_options *o, int argc, char **argv)
     g_autofree char *directory = state_path(s, e);
     g_autofree char *path = g_build_filename(directory, "vmm_config.current", NULL);
     g_autofree char *name = g_strdup(e->name);
-    bool only_check = vmp_has(o, 's') && !e->running && check(o, s, e->guest) == 0;
+    bool only_check = vmp_has(o, 's') && !e->running && check_migration(o, s, e) == 0 &&
+                      check(o, s, e->guest) == 0;
     int lock = vmp_has(o, 's') ? -1 : claim(o, s, e);
     if (vmp_has(o, 's') && e->running)
         refuse(e->guest, "The guest is already running.");

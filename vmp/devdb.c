@@ -1,5 +1,6 @@
 /* See devdb.h. */
 #include "devdb.h"
+#include "storage.h"
 #include "vsw.h"
 
 #include "text.h"
@@ -8,10 +9,8 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #define FILE_NAME "hpvm_mgmtdb"
-#define NO_WWID   "WWID_NULL"
 
 const char *const devdb_kind_name[DEVDB_KINDS] = {"rdev", "gdev", "server"};
 
@@ -141,30 +140,6 @@ const char *devdb_get(const struct devdb_entry *e, const char *attribute)
 
 /* --- records --- */
 
-/* What the kernel calls a block device for good, in groups of four digits. */
-static void put_unique_id(GString *out, const char *device)
-{
-    static const char *const places[] = {"wwid", "device/wwid", "../wwid", "../device/wwid"};
-    struct stat st;
-    g_autofree char *text = NULL;
-    if (stat(device, &st) == 0 && S_ISBLK(st.st_mode)) {
-        for (size_t i = 0; text == NULL && i < G_N_ELEMENTS(places); i++) {
-            g_autofree char *path = g_strdup_printf("/sys/dev/block/%u:%u/%s", major(st.st_rdev),
-                                                    minor(st.st_rdev), places[i]);
-            g_file_get_contents(path, &text, NULL, NULL);
-        }
-    }
-    const char *digits = text != NULL ? strrchr(g_strchomp(text), '.') : NULL;
-    if (digits == NULL || digits[1] == '\0' ||
-        strspn(digits + 1, "0123456789abcdefABCDEF") != strlen(digits + 1)) {
-        g_string_append(out, NO_WWID);
-        return;
-    }
-    for (size_t i = 1; digits[i] != '\0'; i++)
-        g_string_append_printf(out, "%s%c", i > 1 && i % 4 == 1 ? "-" : "",
-                               g_ascii_tolower(digits[i]));
-}
-
 static void put_names(GString *out, const GPtrArray *names)
 {
     for (guint i = 0; i < names->len; i++)
@@ -184,6 +159,7 @@ static void put_attributes(GString *out, const struct devdb_entry *e, bool excep
 GString *devdb_record(const struct devdb_entry *e)
 {
     static const char *const always[] = {"CONFIG", "EXIST", "DEVTYPE", "SHARE"};
+    char wwid[STORAGE_WWID_SIZE];
     GString *out = g_string_new(e->name);
     for (size_t i = 0; i < G_N_ELEMENTS(always); i++)
         g_string_append_printf(out, "%c%s=%s", i > 0 ? ',' : ':', always[i],
@@ -192,7 +168,8 @@ GString *devdb_record(const struct devdb_entry *e)
     g_string_append_c(out, ':');
     put_names(out, e->depends);
     g_string_append_c(out, ':');
-    put_unique_id(out, e->name);
+    storage_wwid(e->name, wwid);
+    g_string_append(out, wwid);
     return out;
 }
 

@@ -1,4 +1,5 @@
 /* Options, messages and names of the hpvm commands: see vmp.h. */
+#include "incoming.h"
 #include "vmp.h"
 
 #include "text.h"
@@ -11,11 +12,11 @@ static const struct {
     const char *name;
     vmp_command *run;
 } commands[] = {
-    {"hpvmcreate", vmp_create},   {"hpvmmodify", vmp_modify}, {"hpvmclone", vmp_clone},
-    {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},      {"hpvmstart", vmp_start},
-    {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status}, {"hpvminfo", vmp_info},
-    {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},       {"hpvmdevmgmt", vmp_devmgmt},
-    {"hpvmcollect", vmp_collect},
+    {"hpvmcreate", vmp_create},   {"hpvmmodify", vmp_modify},   {"hpvmclone", vmp_clone},
+    {"hpvmremove", vmp_remove},   {"hpvm", vmp_service},        {"hpvmstart", vmp_start},
+    {"hpvmstop", vmp_stop},       {"hpvmstatus", vmp_status},   {"hpvminfo", vmp_info},
+    {"hpvmconsole", vmp_console}, {"hpvmnet", vmp_net},         {"hpvmdevmgmt", vmp_devmgmt},
+    {"hpvmcollect", vmp_collect}, {"hpvmmigrate", vmp_migrate},
 };
 static const char *running = "hpvm";
 
@@ -30,11 +31,6 @@ vmp_command *vmp_find(const char *program)
         }
     }
     return NULL;
-}
-
-const char *vmp_command_name(void)
-{
-    return running;
 }
 
 int vmp_fail(const char *fmt, ...)
@@ -131,6 +127,8 @@ struct state *vmp_open(const struct vmp_options *o, bool write, int argc, char *
         vmp_unable();
         return NULL;
     }
+    if (write)
+        incoming_clean(s);
     GString *line = g_string_new(o->command);
     for (int i = 1; i < argc; i++)
         g_string_append_printf(line, " %.1200s", argv[i]);

@@ -48,23 +48,28 @@ static int open_directory(int at, const char *name)
 
 /* Files */
 
-static GString *read_file(int dir, const char *name)
+static GString *read_most(int dir, const char *name, size_t most)
 {
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat st;
     if (fd < 0)
         return NULL;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > GUEST_CONFIG_MAX) {
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size > most) {
         close(fd);
         return NULL;
     }
     GString *text = g_string_sized_new((gsize)st.st_size + 1);
     ssize_t n;
     char part[4096];
-    while ((n = read(fd, part, sizeof part)) > 0 && text->len <= GUEST_CONFIG_MAX)
+    while ((n = read(fd, part, sizeof part)) > 0 && text->len <= most)
         g_string_append_len(text, part, n);
     close(fd);
     return text;
+}
+
+static GString *read_file(int dir, const char *name)
+{
+    return read_most(dir, name, GUEST_CONFIG_MAX);
 }
 
 static int write_all(int fd, const char *data, size_t length)
@@ -157,7 +162,7 @@ static struct guest *load(int dir, const char *file, const char *uuid, char *why
 /* The file "run" says more about a running guest: "state = On (OS)", "pid = 12". */
 static void read_run(int dir, struct entry *e)
 {
-    static const char *const states[] = {"On (EFI)", "On (OS)", "On (ATTN!)"};
+    static const char *const states[] = {"On (EFI)", "On (OS)", "On (ATTN!)", "Migrating"};
     GString *text = read_file(dir, "run");
     g_auto(GStrv) lines = g_strsplit(text != NULL ? text->str : "", "\n", 0);
     e->run = "On";
@@ -425,7 +430,28 @@ static uint64_t new_number(struct state *s)
     return number;
 }
 
+static int write_extra(int dir, const struct state_file *f)
+{
+    const char *slash = strchr(f->name, '/');
+    if (slash == NULL)
+        return write_file(dir, f->name, f->data, f->length);
+    g_autofree char *below = g_strndup(f->name, (gsize)(slash - f->name));
+    int fd = open_directory(dir, below);
+    int status = fd < 0 ? -errno : fchmod(fd, 0700) != 0 ? -errno : 0;
+    if (status == 0)
+        status = write_file(fd, slash + 1, f->data, f->length);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 int state_create(struct state *s, struct guest *g)
+{
+    return state_create_with(s, g, NULL, 0);
+}
+
+int state_create_with(struct state *s, struct guest *g, const struct state_file *files,
+                      unsigned count)
 {
     char temporary[64], next[32];
     g->number = new_number(s);
@@ -440,6 +466,8 @@ int state_create(struct state *s, struct guest *g)
     if (dir < 0)
         return -errno;
     int status = write_config(dir, CURRENT, g);
+    for (unsigned i = 0; status == 0 && i < count; i++)
+        status = write_extra(dir, &files[i]);
     close(dir);
     if (status == 0)
         status = write_file(s->common, "next_number", next, strlen(next));
@@ -613,6 +641,30 @@ int state_set_os(struct state *s, const struct entry *e, const char *os_type)
     int status = set_os_in(dir, CURRENT, e->guest, os_type);
     if (status == 0)
         status = set_os_in(dir, NEXT, e->next, os_type);
+    close(dir);
+    return status;
+}
+
+/* Files of a guest */
+
+int state_read_own(struct state *s, const char *uuid, const char *name, size_t most, GString **text)
+{
+    g_autofree char *path = g_build_filename(uuid, name, NULL);
+    *text = read_most(s->uuids, path, most);
+    if (*text != NULL)
+        return 0;
+    return faccessat(s->uuids, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EIO : -ENOENT;
+}
+
+int state_write_own(struct state *s, const char *uuid, const char *name, const GString *text)
+{
+    int dir = openat(s->uuids, uuid, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir < 0)
+        return -errno;
+    int status = text != NULL ? write_file(dir, name, text->str, text->len)
+                 : unlinkat(dir, name, 0) != 0 && errno != ENOENT ? -errno
+                                                                  : 0;
+    fsync(dir);
     close(dir);
     return status;
 }

@@ -24,13 +24,12 @@ int vmp_console(int argc, char **argv);
 int vmp_net(int argc, char **argv);
 int vmp_devmgmt(int argc, char **argv);
 int vmp_collect(int argc, char **argv);
+int vmp_migrate(int argc, char **argv);
 
 #define VMP_VERSION "Version A.03.00 (Kittson " KITTSON_VERSION ")"
 
 #define VMP_COPYRIGHT "(C) Copyright 2026 the Kittson authors"
 
-/* The name of the command that runs. */
-const char *vmp_command_name(void);
 /* "hpvmcreate: ..." on standard error; returns the exit status 1. */
 int vmp_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int vmp_unable(void); /* "hpvmcreate: Unable to continue." */
@@ -85,6 +84,8 @@ struct vmp_host {
 };
 void vmp_host_read(struct vmp_host *h);
 
+/* What the environment or else hpvmconf says: the rest of its line "KEY=...". NULL: nothing. */
+char *vmp_setting(const char *key);
 /* What hpvmconf says about processes of guests: STOPTIMEOUT, how long a guest may take to shut down
  * (60, at most 300), ATTNTIMEOUT, how long it may leave interrupts unanswered (60), VMMLOGSIZE, to
  * which size the log of all of them grows (1024, at most 102400), and with LOCKMEMORY=1 that
