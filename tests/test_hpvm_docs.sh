@@ -14,8 +14,10 @@ command -v groff >/dev/null || { echo "skipped: groff is not installed"; exit 77
 command -v bash >/dev/null || { echo "skipped: bash is not installed"; exit 77; }
 
 letters() { # COMMAND: the option letters in its source
-    sed -n 's/.*":\([A-Za-z:]*\)".*/\1/p' "$source_dir/vmp/cmd_${1#hpvm}.c" | head -1 |
-        tr -d : | fold -w1 | sort
+    { [ "$1" != hpvmcollect ] || echo h # which comes alone
+    # the last of a string of hpvmnet stands for --hostfwd
+    sed -n 's/.*":\([A-Za-z:]*\)\(\\001:\)\{0,1\}".*/\1/p' "$source_dir/vmp/cmd_${1#hpvm}.c" |
+        awk 'length > 1' | head -1; } | tr -d ':\n' | fold -w1 | sort
 }
 
 format() { # FILE
@@ -53,7 +55,7 @@ options() {
         letters "$command" > "$work/wanted"
         [ -s "$work/wanted" ] || fail "no options found in the source of $command"
         sed -n '/^\.SH OPTIONS/,/^\.SH [^O]/p' "$man/$command.1m" |
-            sed 's/\\-\\-json//' | grep -E -A1 '^\.TP' | grep -oE '\\-[A-Za-z]' | sed 's/..//' | sort -u > "$work/page"
+            sed 's/\\-\\-[a-z]*//' | grep -E -A1 '^\.TP' | grep -oE '\\-[A-Za-z]' | sed 's/..//' | sort -u > "$work/page"
         diff -u "$work/wanted" "$work/page" || fail "options in the page of $command"
         bash -c '. "$1"; _hpvm_options "$2"' bash "$source_dir/vmp/completion.bash" "$command" |
             tr ' ' '\n' | grep -v '^--' | sed 's/-//' | sort > "$work/completed"
@@ -89,11 +91,18 @@ completion() {
     offers "ps pc" hpvmconsole p -c
     offers "-f" hpvmconsole -f -q
     offers "network:lan::vswitch:" hpvmmodify net -a
+    offers "localnet" hpvmnet "" -S
+    offers "user" hpvmnet us -n
+    offers "rdev: gdev: server:" hpvmdevmgmt "" -a
+    offers "-C" hpvmmigrate -C -b
+    offers "alpha alps" hpvmmigrate al -P
+    offers "beta" hpvmcollect b -P
+    offers "-l" hpvmcollect -l -f
 }
 
-commands=$(sed -n 's/^complete -F _hpvm //p; s/^    hpvmstatus hpvmstop$/hpvmstatus hpvmstop/p' \
-    "$source_dir/vmp/completion.bash" | tr -d '\\')
-[ "$(echo $commands | wc -w)" = 9 ] || fail "commands: $commands"
+commands=$(bash -c '. "$1"; complete -p' bash "$source_dir/vmp/completion.bash" |
+    sed -n 's/^complete -F _hpvm //p')
+[ "$(echo $commands | wc -w)" = 13 ] || fail "commands: $commands"
 for command in $commands; do
     [ -e "$bin/$command" ] || fail "$command is not built"
     [ -e "$man/$command.1m" ] || fail "$command has no page"

@@ -1,7 +1,7 @@
 # Completion of the hpvm commands in bash: source this file, or install it as
 # /usr/share/bash-completion/completions/hpvmstatus with links for the other commands.
 # Names and numbers of virtual machines come from hpvmstatus; it knows no resource statements
-# beyond their beginnings.
+# beyond their beginnings. Switches come from hpvmnet.
 
 _hpvm_guests() { # FIELD: 1 names, 2 numbers
     hpvmstatus -M 2>/dev/null | cut -d: -f"$1"
@@ -11,6 +11,10 @@ _hpvm_attributes="-l -B -O -c -e -E -r -g -u -a -x"
 
 _hpvm_options() { # COMMAND
     case $1 in
+    hpvmcollect) echo "-P -p -c -f -g -h -l -b -d -n -s" ;;
+    hpvmdevmgmt) echo "-a -d -m -n -l -S -I -V -v" ;;
+    hpvmmigrate) echo "-P -p -h -l -N -e -E -m -C -b -d -F -s -v -H" ;;
+    hpvmnet) echo "-S -s -c -C -d -b -h -r -n -N -u -p -v -V -M -X -F -Q --hostfwd" ;;
     hpvmclone) echo "-P -p -N -F -s -S -m -d -b $_hpvm_attributes" ;;
     hpvmconsole) echo "-P -p -c -e -f -i -q" ;;
     hpvmcreate) echo "-P -F -s -i -j $_hpvm_attributes" ;;
@@ -23,9 +27,38 @@ _hpvm_options() { # COMMAND
     esac
 }
 
+_hpvm_switches() { # FIELD: 1 names, 2 numbers
+    hpvmnet -M 2>/dev/null | cut -d: -f"$1"
+}
+
+_hpvm_interfaces() {
+    ls /sys/class/net 2>/dev/null
+}
+
+# Hosts by the names that ssh knows; hashed ones are nobody's to read.
+_hpvm_hosts() {
+    [ -r ~/.ssh/known_hosts ] && cut -d' ' -f1 ~/.ssh/known_hosts | tr , '\n' | grep -v '^[|[]'
+    return 0
+}
+
 # What may follow an option with a value; fails for options without one.
 _hpvm_values() { # COMMAND OPTION
     case $1:$2 in
+    hpvmnet:-S) _hpvm_switches 1 ;;
+    hpvmnet:-s) _hpvm_switches 2 ;;
+    hpvmnet:-n) echo "user $(_hpvm_interfaces)" ;;
+    hpvmnet:-p) echo "all" ;;
+    hpvmnet:-u) echo "portid:" ;;
+    hpvmnet:--hostfwd) echo "list tcp: udp:" ;;
+    hpvmnet:-N) ;;
+    hpvmdevmgmt:-l) echo "all rdev gdev server" ;;
+    hpvmdevmgmt:-[amd]) echo "rdev: gdev: server:" ;;
+    hpvmdevmgmt:-n) echo "gdev:" ;;
+    hpvmdevmgmt:-S) ;;
+    hpvmcollect:-d) compgen -d ;;
+    hpvmcollect:-s | hpvmmigrate:-h) _hpvm_hosts ;;
+    hpvmcollect:-[bn]) ;;
+    hpvmmigrate:-[bdC] | hpvmnet:* | hpvmdevmgmt:* | hpvmcollect:-[!Pp]*) return 1 ;;
     hpvmcreate:-P) ;;
     *:-P) _hpvm_guests 1 ;;
     *:-p) _hpvm_guests 2 ;;
@@ -57,12 +90,12 @@ _hpvm() {
     COMPREPLY=()
     if values=$(_hpvm_values "$command" "$before"); then
         # Paths and statements go on after what is offered.
-        case $before in -a | -m | -d | -b | -x) compopt -o nospace 2>/dev/null ;; esac
+        case $before in -a | -m | -d | -b | -x | -u | --hostfwd) compopt -o nospace 2>/dev/null ;; esac
         mapfile -t COMPREPLY < <(compgen -W "$values" -- "$word")
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_hpvm_options "$command")" -- "$word")
     fi
 }
 
-complete -F _hpvm hpvmclone hpvmconsole hpvmcreate hpvminfo hpvmmodify hpvmremove hpvmstart \
-    hpvmstatus hpvmstop
+complete -F _hpvm hpvmclone hpvmcollect hpvmconsole hpvmcreate hpvmdevmgmt hpvminfo hpvmmigrate \
+    hpvmmodify hpvmnet hpvmremove hpvmstart hpvmstatus hpvmstop
