@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glib-unix.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +13,7 @@
 
 #include "app_impl.h"
 #include "app_proto.h"
+#include "console_right.h"
 #include "mp.h"
 #include "text.h"
 
@@ -47,42 +46,6 @@ struct consoles {
     GByteArray *prior;
     uid_t owner;
 };
-
-/* --- rights --- */
-
-static bool in_group(const char *user, gid_t gid, const char *name)
-{
-    struct group *g = getgrnam(name);
-    if (g == NULL)
-        return false;
-    if (g->gr_gid == gid)
-        return true;
-    for (char **m = g->gr_mem; *m != NULL; m++)
-        if (strcmp(*m, user) == 0)
-            return true;
-    return false;
-}
-
-enum console_right console_right(const struct guest *g, uid_t uid, gid_t gid, uid_t owner)
-{
-    enum console_right right = CONSOLE_NONE;
-    if (uid == 0 || uid == owner)
-        return CONSOLE_ADMIN;
-    const struct passwd *p = getpwuid(uid);
-    if (p == NULL)
-        return CONSOLE_NONE;
-    g_autofree char *user = g_strdup(p->pw_name);
-    for (guint i = 0; i < g->grants->len; i++) {
-        const struct grant *grant = guest_grant(g, i);
-        bool fits =
-            grant->group ? in_group(user, gid, grant->name) : strcmp(grant->name, user) == 0;
-        if (fits && grant->admin)
-            return CONSOLE_ADMIN;
-        if (fits)
-            right = CONSOLE_OPERATOR;
-    }
-    return right;
-}
 
 /* --- output --- */
 
@@ -567,21 +530,6 @@ static gboolean no_hello(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void identify(struct viewer *v)
-{
-    struct ucred peer;
-    socklen_t length = sizeof peer;
-    const struct passwd *p = NULL;
-    if (getsockopt(v->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0) {
-        v->right = console_right(v->all->app->guest, peer.uid, peer.gid, v->all->owner);
-        p = getpwuid(peer.uid);
-    }
-    if (p != NULL)
-        g_strlcpy(v->who, p->pw_name, sizeof v->who);
-    else
-        snprintf(v->who, sizeof v->who, "user %u", (unsigned)peer.uid);
-}
-
 static gboolean acceptable(gint fd, GIOCondition condition, gpointer data)
 {
     struct consoles *c = data;
@@ -598,7 +546,7 @@ static gboolean acceptable(gint fd, GIOCondition condition, gpointer data)
     v->id = ++c->next_id;
     v->fd = s;
     v->queue = g_byte_array_new();
-    identify(v);
+    v->right = console_peer(c->app->guest, s, c->owner, v->who, sizeof v->who);
     v->in = g_unix_fd_add(s, G_IO_IN | G_IO_HUP | G_IO_ERR, readable, v);
     v->timer = g_timeout_add_seconds(HELLO_SECONDS, no_hello, v);
     g_hash_table_insert(c->viewers, &v->id, v);

@@ -22,8 +22,4 @@ void consoles_free(struct consoles *c);
 /* Output of the guest. */
 void consoles_show(struct consoles *c, const char *bytes, size_t count);
 
-/* What an account may do: the owner of the guests and root are administrators of all. */
-enum console_right { CONSOLE_NONE, CONSOLE_OPERATOR, CONSOLE_ADMIN };
-enum console_right console_right(const struct guest *g, uid_t uid, gid_t gid, uid_t owner);
-
 #endif

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
@@ -138,6 +139,163 @@ def others(h):
           "hpvmstatus: Unable to continue.\n", read)
 
 
+class Broker:
+    """What systemd does with dist/hpvm-console.socket: a process of root's for each connection."""
+
+    def __init__(self, h):
+        self.h = h
+        self.path = os.path.join(h.runtime, "broker", "console")
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        os.chmod(os.path.dirname(self.path), 0o711)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.socket.listen(16)
+        self.sessions = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.socket.accept()
+            except OSError:
+                return
+            self.sessions.append(subprocess.Popen([os.path.join(BIN, "hpvmconsole"), "--serve"],
+                                                  stdin=c, stdout=subprocess.DEVNULL,
+                                                  env=self.h.env))
+            c.close()
+
+    def over(self):
+        return all(p.poll() is not None for p in self.sessions)
+
+    def close(self):
+        self.h.until(self.over, "the end of the broker's processes")
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        os.unlink(self.path)
+        os.rmdir(os.path.dirname(self.path))
+
+
+def hpvmconsole(h, *options):
+    """Status, output and errors, as text."""
+    r = subprocess.run([os.path.join(BIN, "hpvmconsole"), *options], env=h.env, timeout=300,
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return "%d\n%s%s" % (r.returncode, r.stdout, r.stderr)
+
+
+def power_off(h):
+    """A session that goes on after the guest: what came after it went."""
+    p = subprocess.Popen([os.path.join(BIN, "hpvmconsole"), "-P", "g"], env=h.env, text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    p.stdin.write("pc -off -nc\n")
+    p.stdin.flush()
+    while p.stdout.readline() not in ("[The virtual machine is off]\n", ""):
+        pass
+    return p.communicate("ps\nx\n", timeout=120)[0]
+
+
+def off(h):
+    """A guest that is off, of root's: its operator looks at it, starts it, goes on in its console,
+    switches it off and is back at the menus. Strangers are told nothing."""
+    h.run("hpvmstop", "-h", "-F", "-P", "g")
+    h.until(lambda: not h.processes(), "the end of the process")
+    h.run("hpvmmodify", "-F", "-P", "g", "-u", "friend:oper", "-d", "network:lan:0,2")
+    options = ("-P", "g", "-q", "-c", "ps")
+    out = as_user(FRIEND, lambda: hpvmconsole(h, *options))
+    check("does not exist or is off" in out, "without a broker: " + out)
+    broker = Broker(h)
+    refusal = "2\nhpvmconsole: You are not authorized to use the console of this guest.\n"
+    for name in ("g", "nothing", "../g", "g\ng", "x" * 300):
+        out = as_user(OTHER, lambda: hpvmconsole(h, "-P", name, "-c", "ps"))
+        check(out == refusal, "%s of a stranger: %r" % (name, out))
+    out = as_user(FRIEND, lambda: hpvmconsole(h, *options))
+    check(out.startswith("0\n") and "Off" in out, "an operator's ps: " + out)
+    out = as_user(FRIEND, lambda: hpvmconsole(h, "-P", "g", "-q", "-c", "who", "-c", "he"))
+    check("friend (Oper)" in out and "(Oper) ====" in out, "role: " + out)
+    out = as_user(FRIEND, lambda: hpvmconsole(h, "-P", "g", "-q", "-c", "pc -on", "-c", "ps"))
+    check("Successful start initiation of guest 'g'" in out and "On (EFI)" in out, "started: " + out)
+    check(status(h, "g", "Uid") == [str(HPVM)] * 4, "Uid %s" % status(h, "g", "Uid"))
+    out = as_user(FRIEND, lambda: power_off(h))
+    check("Virtual Machine State   : Off\n" in out, "switched off: " + out)
+    h.until(lambda: not h.processes(), "the end of the process")
+    hostile_clients(h, broker)
+    h.run("hpvmmodify", "-F", "-P", "g", "-u", "-friend")
+    out = as_user(FRIEND, lambda: hpvmconsole(h, *options))
+    check(out == refusal, "revoked: " + out)
+    broker.close()
+
+
+def hostile_clients(h, broker):
+    """Who says nothing useful is hung up on; who does not read keeps nobody from anything."""
+    for data in (b"", b"\0" * 100, b"G\0\xff\xff", b"H\0\0\0", b"G\0\3\0P g" * 2, b"C\0\2\0ps",
+                 b"G\0\3\0P gH\0\5\0a b c", os.urandom(5000)):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(broker.path)
+            try:
+                s.sendall(data)
+                s.shutdown(socket.SHUT_WR)
+                while s.recv(65536):
+                    pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+    h.until(broker.over, "the end of the broker's processes")
+    slow = Console(h, "g", path=os.path.dirname(broker.path), hello="")
+    slow.send("G", "P g")
+    slow.send("H", "%s 2 0 0 0 0" % subprocess.run([guest.PROGRAM, "--version"], capture_output=True,
+                                                   text=True).stdout.split()[1])
+    slow.frame("W")
+    for _ in range(2000):
+        try:
+            slow.sock.send(b"C\0\2\0he", socket.MSG_DONTWAIT)
+        except OSError:
+            break
+    out = as_user(FRIEND, lambda: hpvmconsole(h, "-P", "g", "-q", "-c", "ps"))
+    check(out.startswith("0\n"), "beside one who does not read: " + out)
+    slow.close()
+
+
+def logged_in(h):
+    """su changes nothing for the better: the account that was logged in to counts too."""
+    def come(login, uid):
+        def look():
+            with open("/proc/self/loginuid", "w") as f:
+                f.write(str(login))
+            os.setuid(uid)
+            return console(h, "g")
+        return look
+
+    h.run("hpvmmodify", "-F", "-P", "g", "-u", "friend:oper")
+    try:
+        with open("/proc/self/loginuid") as f:
+            known = int(f.read()) == 2 ** 32 - 1
+    except OSError:
+        known = False
+    if not known:
+        print("login accounts are not tested: this login has one, or the system has none")
+        return
+    def as_login(login, uid):
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                text = come(login, uid)()
+            except BaseException as e:
+                text = type(e).__name__
+            os.write(write, text.encode())
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as f:
+            text = f.read()
+        os.waitpid(pid, 0)
+        return text
+
+    check("not authorized" in as_login(OTHER, FRIEND), "su to an operator")
+    check("not authorized" in as_login(FRIEND, OTHER), "su from an operator")
+    check(as_login(FRIEND, FRIEND).split()[1:2] == ["oper"], "an operator's login")
+    check(as_login(FRIEND, 0).split()[1:2] == ["admin"], "su to root")
+    h.run("hpvmmodify", "-F", "-P", "g", "-u", "-friend")
+
+
 def main():
     if sys.argv[1:] != ["inside"]:
         enter()
@@ -146,8 +304,8 @@ def main():
         dropped(h)
         switched(h)
         others(h)
-        h.run("hpvmstop", "-h", "-F", "-P", "g")
-        h.until(lambda: not h.processes(), "the end of the process")
+        logged_in(h)
+        off(h)
         check(not h.leftovers(), "left: %s" % h.leftovers())
 
 

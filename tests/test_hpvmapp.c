@@ -15,7 +15,7 @@
 
 #include "app_impl.h"
 #include "app_proto.h"
-#include "consoles.h"
+#include "console_right.h"
 #include "entitlement.h"
 #include "live.h"
 #include "machine_impl.h"

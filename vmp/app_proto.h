@@ -5,6 +5,8 @@
  * Sockets. The runtime directory is $HPVM_RUNTIME, else /run/kittson for root,
  * $XDG_RUNTIME_DIR/kittson or /tmp/kittson-UID for others (mode 0711, its owner is checked).
  *
+ *   broker/console mode 0666: consoles of guests that are off, where the system listens there
+ *                  (dist/hpvm-console.socket)
  *   UUID/control   mode 0600: requests of the commands, one line each
  *   UUID/console   mode 0666: consoles, authorised by the peer's credentials
  *   name/NAME      link to ../UUID, so that users who may not read the state find their guest;
@@ -21,18 +23,22 @@
  * Console. Frames of four bytes, type, 0 and a little-endian length of at most APP_FRAME_MAX, and
  * the data. Who sends anything else, or does not read what is sent, is dropped.
  *
- *   client  H  hello, first of all: "VERSION attention quiet crlf scripted start", the attention
+ *   client  G  to the broker only, before all else: the guest, "P NAME" or "p NUMBER"
+ *           H  hello, first of all: "VERSION attention quiet crlf scripted start", the attention
  *              character as a number (2 is Ctrl-B), the next 0 or 1, as in struct mp_config, start
  *              from enum mp_start
  *           C  a vMP command (hpvmconsole -c), answered by R after its output; an empty one does
  *              nothing but be answered when all before it is done
  *           D  what was typed
  *           E  no more input; the server goes on sending
- *   server  W  welcome: "VERSION admin NAME" or "VERSION oper NAME"
+ *   server  W  welcome: "VERSION admin NAME" or "VERSION oper NAME"; the broker adds " UUID"
  *           D  what is to be shown
  *           R  one byte: 0, or 1 when something failed since the last R
  *           X  the end: "bye" (the user left), "off menu" or "off console" (the guest and its
- *              process went away: the client goes on by itself or leaves), "error SENTENCE"
+ *              process went away: the client goes on by itself, by the broker, or leaves), "on
+ * PLACE FAILED AGAIN UUID" (the broker's: the guest is on, the client goes on at its process; PLACE
+ * is start, menu or console, the others as 0 or 1: a command failed, the last one was not looked
+ * at), "error SENTENCE"
  *
  * The menu engine of a running guest runs in hpvmapp, one for each client: the client is a
  * terminal. That of a guest that is off runs in hpvmconsole; its power-on starts hpvmapp
@@ -53,6 +59,7 @@ enum {
 };
 
 enum app_frame_type {
+    APP_GUEST = 'G',
     APP_HELLO = 'H',
     APP_COMMAND = 'C',
     APP_DATA = 'D',
@@ -61,6 +68,8 @@ enum app_frame_type {
     APP_RESULT = 'R',
     APP_END = 'X',
 };
+
+#define APP_BROKER "broker" /* in place of a UUID */
 
 /* A socket's path, by UUID; what is "control" or "console". 0, -ENAMETOOLONG or why
  * there is no such directory. */

@@ -1,5 +1,6 @@
 /* hpvmconsole: a viewer of a guest's virtual console. The menus of a running guest are in its
- * process, those of a guest that is off here; a session moves between them as the guest starts and
+ * process, those of a guest that is off here or, for who may not look into the state, in a process
+ * of its owner's (console_serve.c); a session moves between them as the guest starts and
  * stops. Exit status: 0, 1 wrong use, 2 anything else. */
 #define _GNU_SOURCE
 #include "vmp.h"
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FAILED = 2, RETRY_MS = 300, ANSWER_MS = 5000, PATIENCE = 5 };
+enum { FAILED = 2, RETRY_MS = 300, ANSWER_MS = 5000, PATIENCE = 5, MOVE_TRIES = 50 };
 
 static char enter_console[] = "CO";
 
@@ -35,10 +36,13 @@ struct console {
 
     struct mp *menus; /* of a guest that is off, or NULL */
     struct off_guest off;
-    unsigned failures;   /* of menus, seen so far */
-    int server;          /* the guest's process, -1: none */
-    bool welcome;        /* it has let us in */
-    unsigned unanswered; /* attention characters since it said something */
+    unsigned failures;               /* of menus, seen so far */
+    int server;                      /* the guest's process, or the broker; -1: none */
+    bool broker;                     /* it is the one for guests that are off */
+    bool welcome;                    /* it has let us in */
+    enum mp_start how;               /* and how the session there began */
+    char wanted[GUEST_NAME_MAX + 3]; /* the guest, for the broker */
+    unsigned unanswered;             /* attention characters since it said something */
     struct app_frames frames;
     GByteArray *out; /* to server */
 
@@ -132,16 +136,19 @@ static bool answered(struct console *c)
     return n > 0;
 }
 
-/* False: the guest is off, which is when its process is not there. */
-static bool connect_server(struct console *c, enum mp_start how)
+static bool connect_to(struct console *c, const char *place, enum mp_start how)
 {
-    int fd = app_connect(c->uuid, "console");
+    int fd = app_connect(place, "console");
     if (fd < 0)
         return false;
     c->server = fd;
+    c->broker = strcmp(place, APP_BROKER) == 0;
     c->welcome = false;
+    c->how = how;
     c->frames.used = 0;
     g_byte_array_set_size(c->out, 0);
+    if (c->broker)
+        send_frame(c, APP_GUEST, c->wanted, strlen(c->wanted));
     send_hello(c, how);
     if (!answered(c)) {
         disconnect(c);
@@ -150,6 +157,18 @@ static bool connect_server(struct console *c, enum mp_start how)
     if (c->menus != NULL)
         end_menus(c);
     return true;
+}
+
+/* False: the guest is off, which is when its process is not there. */
+static bool connect_server(struct console *c, enum mp_start how)
+{
+    return c->uuid[0] != '\0' && connect_to(c, c->uuid, how);
+}
+
+/* False: we need none, or nobody has set one up. */
+static bool connect_broker(struct console *c, enum mp_start how)
+{
+    return !c->owner && connect_to(c, APP_BROKER, how);
 }
 
 static void begin_menus(struct console *c, enum mp_start how)
@@ -170,16 +189,50 @@ static void begin_menus(struct console *c, enum mp_start how)
 /* The guest has gone; the session goes on at the same place. */
 static void guest_is_off(struct console *c, bool console, const char *notice)
 {
+    enum mp_start how = console ? MP_START_CONSOLE : MP_START_SILENT;
     disconnect(c);
     c->asked = false;
-    if (c->closing || !c->owner || (console && !c->interactive)) {
+    if (c->closing || (console && !c->interactive)) {
         end(c, 0);
+    } else if (c->owner) {
+        c->off.seen = true;
+        begin_menus(c, how);
+        if (!c->quiet && c->interactive)
+            mp_notice(c->menus, notice);
+    } else if (!connect_broker(c, how)) {
+        end(c, 0);
+    } else if (!c->quiet && c->interactive) {
+        g_autofree char *text = g_strdup_printf("\r\n[%s]\r\n", notice);
+        show(c, text, strlen(text));
+    }
+}
+
+/* The broker sends us to the guest's own process: "on PLACE FAILED AGAIN UUID". */
+static void guest_is_on(struct console *c, const char *text)
+{
+    g_auto(GStrv) word = g_strsplit(text, " ", 0);
+    bool complete = g_strv_length(word) == 5;
+    const char *place = complete ? word[1] : "";
+    enum mp_start how = strcmp(place, "start") == 0     ? c->how
+                        : strcmp(place, "console") == 0 ? MP_START_CONSOLE
+                                                        : MP_START_SILENT;
+    disconnect(c);
+    if (complete && c->asked && word[3][0] == '1')
+        c->next--; /* it has not looked at the command */
+    c->asked = false;
+    c->command_failed |= complete && word[2][0] == '1';
+    if (c->closing || !complete) {
+        end(c, complete ? 0 : FAILED);
         return;
     }
-    c->off.seen = true;
-    begin_menus(c, console ? MP_START_CONSOLE : MP_START_SILENT);
-    if (!c->quiet && c->interactive)
-        mp_notice(c->menus, notice);
+    g_strlcpy(c->uuid, word[4], sizeof c->uuid);
+    for (int tries = 0; tries < MOVE_TRIES; tries++) {
+        if (connect_server(c, how))
+            return;
+        g_usleep(100 * 1000); /* it is starting, or about to end */
+    }
+    if (!connect_broker(c, how))
+        end(c, FAILED);
 }
 
 static void take_end(struct console *c, const char *text)
@@ -187,6 +240,10 @@ static void take_end(struct console *c, const char *text)
     bool off = g_str_has_prefix(text, "off");
     if (off) {
         guest_is_off(c, strstr(text, "console") != NULL, "The virtual machine is off");
+        return;
+    }
+    if (c->broker && g_str_has_prefix(text, "on ")) {
+        guest_is_on(c, text);
         return;
     }
     end(c, 0);
@@ -199,8 +256,10 @@ static void take_end(struct console *c, const char *text)
 
 static void take_welcome(struct console *c, const char *text)
 {
-    g_auto(GStrv) words = g_strsplit(text, " ", 3);
+    g_auto(GStrv) words = g_strsplit(text, " ", 0);
     c->welcome = true;
+    if (c->broker && g_strv_length(words) == 4)
+        g_strlcpy(c->uuid, words[3], sizeof c->uuid);
     if (g_strcmp0(words[0], KITTSON_VERSION) == 0)
         return;
     terminal_restore();
@@ -232,7 +291,7 @@ static void take_frame(struct console *c, const struct app_frame *f)
 static void server_lost(struct console *c)
 {
     bool known = c->welcome;
-    if (known && c->interactive && !c->closing) {
+    if (known && !c->broker && c->interactive && !c->closing) {
         guest_is_off(c, false, "The process of the virtual machine has ended");
         return;
     }
@@ -458,11 +517,20 @@ static int find_running(struct console *c, const char *name, uint64_t number)
 
 static int find_guest(struct console *c, const char *name, uint64_t number, int argc, char **argv)
 {
+    if (name != NULL)
+        snprintf(c->wanted, sizeof c->wanted, "P %s", name);
+    else
+        snprintf(c->wanted, sizeof c->wanted, "p %llu", (unsigned long long)number);
+    char broker[APP_PATH_MAX];
     int status = find_in_state(c, name, number, argc, argv);
     if (status == 0 || status == -EINVAL || find_running(c, name, number) == 0)
         return status == -EINVAL ? FAILED : 0;
+    c->uuid[0] = '\0';
+    if (app_socket_path(APP_BROKER, "console", broker) == 0 && access(broker, W_OK) == 0)
+        return 0;
     if (name != NULL)
-        vmp_fail("Guest '%.60s' does not exist%s.", name, c->login ? " or is off" : "");
+        vmp_fail("Guest '%.60s' does not exist%s.", name,
+                 c->login || status == -EACCES ? " or is off" : "");
     else
         vmp_fail("Guest number %llu does not exist.", (unsigned long long)number);
     vmp_unable();
@@ -514,7 +582,7 @@ static void start(struct console *c)
     signal(SIGPIPE, SIG_IGN);
     c->crlf = c->interactive && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) &&
               terminal_raw(STDIN_FILENO) == 0;
-    if (!connect_server(c, how)) {
+    if (!connect_server(c, how) && !connect_broker(c, how)) {
         if (c->owner)
             begin_menus(c, how);
         else
@@ -552,6 +620,8 @@ static int select_and_run(struct console *c, const struct vmp_options *o, int ar
 int vmp_console(int argc, char **argv)
 {
     struct vmp_options o;
+    if (argc == 2 && strcmp(argv[1], "--serve") == 0)
+        return vmp_console_serve();
     struct console *c = g_new0(struct console, 1);
     c->attention = MP_ATTENTION;
     c->server = c->off.pipe = -1;

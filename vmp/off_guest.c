@@ -129,9 +129,11 @@ static void get_log(void *opaque, enum mp_log which, GString *out)
 
 static void get_viewers(void *opaque, GPtrArray *out)
 {
+    const struct off_guest *g = opaque;
     const struct passwd *p = getpwuid(geteuid());
-    (void)opaque;
-    g_ptr_array_add(out, g_strdup_printf("%s (Admin)", p != NULL ? p->pw_name : "you"));
+    const char *viewer = g->viewer != NULL ? g->viewer : p != NULL ? p->pw_name : "you";
+    bool admin = g->viewer == NULL || g->admin;
+    g_ptr_array_add(out, g_strdup_printf("%s (%s)", viewer, admin ? "Admin" : "Oper"));
 }
 
 /* This program under the name hpvmstart. */

@@ -10,6 +10,8 @@
 
 struct off_guest {
     const char *name, *uuid; /* of the guest, the caller's */
+    const char *viewer;      /* who looks on; NULL: we do */
+    bool admin;              /* with which right, if it is not us */
     bool seen;               /* what the guest printed so far is on the screen already */
     struct mp *menus;        /* of the caller, for output; NULL: none yet */
     pid_t starter;           /* hpvmstart under way, 0: none */

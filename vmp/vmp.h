@@ -21,6 +21,7 @@ int vmp_stop(int argc, char **argv);
 int vmp_status(int argc, char **argv);
 int vmp_info(int argc, char **argv);
 int vmp_console(int argc, char **argv);
+int vmp_console_serve(void); /* hpvmconsole --serve: console_serve.c */
 int vmp_net(int argc, char **argv);
 int vmp_devmgmt(int argc, char **argv);
 int vmp_collect(int argc, char **argv);
