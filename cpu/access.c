@@ -284,6 +284,8 @@ static uint64_t read_phys(struct cpu *c, uint64_t pa, unsigned size)
     uint64_t v = ~0ull;
     uint8_t *p = mem_ram(c->mem, pa, size);
 
+    if (p && (pa & (size - 1)) == 0)
+        return atomic_guest_load(p, size);
     if (p) {
         v = 0;
         memcpy(&v, p, size);
@@ -293,14 +295,25 @@ static uint64_t read_phys(struct cpu *c, uint64_t pa, unsigned size)
     return size == 8 ? v : v & ((1ull << (8 * size)) - 1);
 }
 
+/* Another processor that decodes marks first and reads then: one of the two sees the other. */
+static void note_written(struct cpu *c, uint64_t pa, unsigned size)
+{
+    if (c->mail)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (mem_watches(c->mem, pa))
+        mem_written(c->mem, pa, size);
+}
+
 static void write_phys(struct cpu *c, uint64_t pa, unsigned size, uint64_t v)
 {
     uint8_t *p = mem_ram(c->mem, pa, size);
 
     if (p) {
-        memcpy(p, &v, size);
-        if (mem_watches(c->mem, pa))
-            mem_written(c->mem, pa, size);
+        if ((pa & (size - 1)) == 0)
+            atomic_guest_store(p, size, v);
+        else
+            memcpy(p, &v, size);
+        note_written(c, pa, size);
     } else {
         mem_write(c->mem, pa, size, v);
         alat_clear(c); /* the device may have answered with DMA */
@@ -323,7 +336,7 @@ struct access_val access_load_slow(struct cpu *c, const struct uop *u, uint64_t 
 
     /* Speculative, advanced and check loads have not looked there yet. */
     if (!(flags & ACC_RSE) && (va & (~0xfffull | (size - 1))) == e->rtag) {
-        memcpy(&v, (const void *)(va + e->addend), size);
+        v = atomic_guest_load((const void *)(va + e->addend), size);
         return (struct access_val){v, ACCESS_OK};
     }
     if (crosses(va, size) && !alignment_faults(c, va, size, flags)) {
@@ -363,6 +376,26 @@ static void reverse(uint8_t *b, unsigned n)
     }
 }
 
+/* 16 aligned bytes of RAM are one access; false: they are something else. */
+static bool transfer_16(struct cpu *c, uint64_t pa, unsigned flags, uint8_t *b)
+{
+    uint8_t *p = mem_ram(c->mem, pa, 16);
+    uint64_t v[2];
+
+    if (!p || (pa & 15))
+        return false;
+    if (flags & AF_WRITE) {
+        memcpy(v, b, 16);
+        atomic_guest_store16(p, v);
+        note_written(c, pa, 16);
+        alat_store(c, pa, 16);
+    } else {
+        atomic_guest_load16(p, v);
+        memcpy(b, v, 16);
+    }
+    return true;
+}
+
 static int wide_transfer(struct cpu *c, const struct uop *u, uint64_t va, unsigned size,
                          unsigned flags, uint8_t *b)
 {
@@ -372,7 +405,7 @@ static int wide_transfer(struct cpu *c, const struct uop *u, uint64_t va, unsign
     if (crosses(va, size) && !alignment_faults(c, va, size, flags))
         return access_bytes(c, u, va, size, flags, b);
     r = access_check(c, u, va, size, flags, &t);
-    if (r != ACCESS_OK)
+    if (r != ACCESS_OK || (size == 16 && transfer_16(c, t.pa, flags, b)))
         return r;
     for (unsigned k = 0; k < size; k += 8) {
         unsigned n = size - k < 8 ? size - k : 8;
@@ -397,7 +430,10 @@ struct access_wide access_load_wide(struct cpu *c, const struct uop *u, uint64_t
     uint8_t b[16] = {0};
 
     if (likely((va & (~0xfffull | 15)) == e->rtag)) {
-        memcpy(b, (const void *)(va + e->addend), size);
+        uint64_t v[2];
+
+        atomic_guest_load16((const void *)(va + e->addend), v);
+        memcpy(b, v, size);
     } else {
         w.ok = (uint64_t)wide_transfer(c, u, va, size, flags, b);
         if (big_endian(c, flags))
@@ -417,7 +453,12 @@ bool access_store_wide(struct cpu *c, const struct uop *u, uint64_t va, unsigned
     memcpy(b, &lo, 8);
     memcpy(b + 8, &hi, 8);
     if (likely((va & (~0xfffull | 15)) == e->wtag)) {
-        memcpy((void *)(va + e->addend), b, size);
+        uint64_t v[2] = {lo, hi};
+
+        if (size == 16)
+            atomic_guest_store16((void *)(va + e->addend), v);
+        else
+            memcpy((void *)(va + e->addend), b, size);
         alat_store(c, e->pa | (va & 0xfff), size);
         return true;
     }

@@ -7,6 +7,7 @@
 #define KITTSON_CPU_ACCESS_H
 
 #include "alat.h"
+#include "atomic.h"
 #include "interp.h"
 
 /* ok is false when a fault was raised: the caller returns NULL at once. */
@@ -69,16 +70,7 @@ ALWAYS_INLINE struct access_val access_load(struct cpu *c, const struct uop *u, 
 
     if (unlikely((va & (~0xfffull | (size - 1))) != e->rtag))
         return access_load_slow(c, u, va, size, AF_READ);
-    switch (size) {
-    case 1:
-        return (struct access_val){*(const uint8_t *)p, ACCESS_OK};
-    case 2:
-        return (struct access_val){*(const uint16_t *)p, ACCESS_OK};
-    case 4:
-        return (struct access_val){*(const uint32_t *)p, ACCESS_OK};
-    default:
-        return (struct access_val){*(const uint64_t *)p, ACCESS_OK};
-    }
+    return (struct access_val){atomic_guest_load(p, size), ACCESS_OK};
 }
 
 ALWAYS_INLINE bool access_store(struct cpu *c, const struct uop *u, uint64_t va,
@@ -91,19 +83,7 @@ ALWAYS_INLINE bool access_store(struct cpu *c, const struct uop *u, uint64_t va,
         return access_store_slow(c, u, va, size, v, AF_WRITE);
     if (unlikely(c->alat_used))
         alat_store(c, e->pa | (va & 0xfff), size);
-    switch (size) {
-    case 1:
-        *(uint8_t *)p = (uint8_t)v;
-        break;
-    case 2:
-        *(uint16_t *)p = (uint16_t)v;
-        break;
-    case 4:
-        *(uint32_t *)p = (uint32_t)v;
-        break;
-    default:
-        *(uint64_t *)p = v;
-    }
+    atomic_guest_store(p, size, v);
     return true;
 }
 

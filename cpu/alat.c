@@ -51,6 +51,8 @@ void alat_insert(struct cpu *c, unsigned reg, uint64_t pa, unsigned size)
 {
     struct alat_entry *e = &c->alat[place(reg)];
 
+    if (c->mail) /* stores of processors on other threads are not seen */
+        return;
     if (!e->valid)
         c->alat_used++;
     *e = (struct alat_entry){.pa = pa, .reg = reg, .size = (uint8_t)size, .valid = true};

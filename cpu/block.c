@@ -162,15 +162,25 @@ void block_invalidate_page(struct cpu *c, uint64_t page)
     cpu_request_exit(c);
 }
 
-void block_forget_all(struct cpu *c)
+static void kill_all(struct blockcache *bc)
 {
-    struct blockcache *bc = c->blocks;
-
-    if (c->jit)
-        jit_reset(c->jit);
     for (unsigned k = 0; k < PAGE_BUCKETS; k++)
         while (bc->bucket[k])
             page_kill(bc, &bc->bucket[k]);
+}
+
+void block_invalidate_all(struct cpu *c)
+{
+    kill_all(c->blocks);
+    block_flush_lookup(c);
+    cpu_request_exit(c);
+}
+
+void block_forget_all(struct cpu *c)
+{
+    if (c->jit)
+        jit_reset(c->jit);
+    kill_all(c->blocks);
     block_flush_lookup(c);
 }
 
@@ -206,9 +216,7 @@ void blockcache_free(struct blockcache *bc)
 {
     if (!bc)
         return;
-    for (unsigned k = 0; k < PAGE_BUCKETS; k++)
-        while (bc->bucket[k])
-            page_kill(bc, &bc->bucket[k]);
+    kill_all(bc);
     while (bc->dead) {
         struct codepage *p = bc->dead;
 
@@ -432,16 +440,35 @@ static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned
     finish(b);
 }
 
+/* Builds and marks what was read. Where others store at the same time, marks have to come first: it is
+ * built from a copy, again if that was not what stands behind the marks. */
+static void build_marked(struct builder *b, uint64_t page, const uint8_t *bytes, uint64_t pa)
+{
+    unsigned first = (unsigned)pa & 0xff0, slot = (unsigned)pa & 3;
+    struct builder empty = *b;
+    uint8_t copy[MEM_PAGE_SIZE];
+
+    if (!b->c->mail) {
+        build(b, bytes, first, slot);
+        mem_mark_code(b->c->mem, page + first, b->limit - first);
+        return;
+    }
+    do {
+        *b = empty;
+        memcpy(copy + first, bytes + first, sizeof copy - first);
+        build(b, copy, first, slot);
+        mem_mark_code(b->c->mem, page + first, b->limit - first);
+    } while (memcmp(copy + first, bytes + first, b->limit - first) != 0);
+}
+
 static struct block *make_block(struct cpu *c, struct codepage *p, uint64_t pa, unsigned variant,
                                 const uint8_t *page)
 {
     struct builder b = {.c = c, .out = c->blocks->scratch, .variant = variant};
-    unsigned first = (unsigned)pa & 0xff0;
     struct block *blk;
     size_t size;
 
-    build(&b, page, first, (unsigned)pa & 3);
-    mem_mark_code(c->mem, p->pa + first, b.limit - first);
+    build_marked(&b, p->pa, page, pa);
     size = sizeof *blk + b.n * sizeof(struct uop);
     blk = malloc(size);
     if (!blk)

@@ -7,6 +7,7 @@
 #include "interp.h"
 #include "jit.h"
 #include "lockstep.h"
+#include "mail.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -72,6 +73,11 @@ bool cpu_enable_jit(struct cpu *c)
     return c->jit != NULL;
 }
 
+int cpu_enable_shared(struct cpu *c)
+{
+    return mail_open(c);
+}
+
 int cpu_jit_perf_map(struct cpu *c)
 {
     return c->jit ? jit_perf_map(c->jit) : 0;
@@ -101,6 +107,7 @@ void cpu_free(struct cpu *c)
     tlb_free(c->tlb);
     blockcache_free(c->blocks);
     jit_free(c->jit);
+    mail_close(c);
     free(c->dahs);
     free(c->stlb);
     free(c->gens);

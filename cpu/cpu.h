@@ -187,6 +187,7 @@ struct uop;
 struct block;
 struct softtlb;
 struct dahs;
+struct cpu_mail;
 
 /* Current frame marker, unpacked (SDM 1:3.1.7). */
 struct cfm {
@@ -238,6 +239,8 @@ struct cpu_hooks {
     /* A page gets its first decoded block: other CPUs must see stores to it. May be NULL. */
     void (*code_page)(void *opaque, uint64_t page);
     void (*ptc_global)(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid);
+    /* A shared processor is wanted, from any thread: it may be asleep. May be NULL. */
+    void (*kicked)(void *opaque, struct cpu *c);
 };
 
 struct cpu {
@@ -346,6 +349,7 @@ struct cpu {
     uint64_t passed_icount;        /* goes on from there */
     bool watch_held;               /* a watched access was put off, to be done before stopping */
     bool watch_pass;               /* accesses of the instruction being executed do not count */
+    struct cpu_mail *mail;         /* NULL: alone on its thread, see cpu/mail.h */
     uint64_t left[LEFT_REASONS];
 };
 
@@ -366,6 +370,10 @@ int cpu_jit_dump(struct cpu *c, uint64_t addr);
 bool cpu_enable_lockstep(struct cpu *c);
 /* A difference was found and logged: the processor does not run any further. */
 bool cpu_lockstep_failed(const struct cpu *c);
+
+/* Others run at the same time on threads of their own from now on. Such a processor makes no ALAT
+ * entries: they may vanish at any time (SDM 1:4.4.5.3), and nothing watches stores of others. 0 or -ENOMEM. */
+int cpu_enable_shared(struct cpu *c);
 
 /* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
 uint64_t cpu_run(struct cpu *c, uint64_t max_slots);
@@ -433,6 +441,19 @@ struct cpu_stack_view {
 struct cpu_stack_view cpu_stack_view(const struct cpu *c);
 int cpu_debug_read(struct cpu *c, uint64_t va, void *buf, uint64_t len);
 int cpu_debug_write(struct cpu *c, uint64_t va, const void *buf, uint64_t len);
+
+/* For shared processors, from any thread. kick: leaves guest code soon, and its thread wakes up.
+ * purge, code_changed and watch_page do on the processor's thread what the functions below without
+ * "mail" do at once; wait returns when purge number n has been done, or will be before the processor executes
+ * anything; self is the caller's processor. inside(false): its thread is about to wait for something else. */
+void cpu_kick(struct cpu *c);
+uint64_t cpu_mail_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);
+void cpu_mail_code_changed(struct cpu *c, uint64_t page);
+void cpu_mail_watch_page(struct cpu *c, uint64_t page);
+void cpu_mail_wait(struct cpu *c, uint64_t n, struct cpu *self);
+void cpu_mail_inside(struct cpu *c, bool inside);
+/* What kick sets and cpu_run clears: a word to sleep on (futex(2)) while it is 0. */
+uint32_t *cpu_attention_word(const struct cpu *c);
 
 /* Local SAPIC: posts external interrupt `vector` (0 EXTINT, 2 NMI, 16..255), or INIT. */
 void cpu_post_interrupt(struct cpu *c, unsigned vector);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "access.h"
+#include "atomic.h"
 #include "exec_mem.h"
 
 static unsigned op_size(unsigned op, unsigned first)
@@ -335,19 +336,15 @@ static const struct uop_pair stores[4][2] = {
 
 /* --- semaphores (SDM 1:4.4.7) --- */
 
-static uint64_t load_bytes(const struct cpu *c, const uint8_t *p, unsigned size)
+/* Between a value and how it stands in memory. */
+static uint64_t in_order(const struct cpu *c, unsigned size, uint64_t v)
 {
-    uint64_t v = 0;
-
-    memcpy(&v, p, size);
     return c->psr & PSR_BE ? __builtin_bswap64(v) >> (64 - 8 * size) : v;
 }
 
-static void store_bytes(struct cpu *c, const struct access_ref *r, unsigned size, uint64_t v)
+/* The operand was written. */
+static void note_stored(struct cpu *c, const struct access_ref *r, unsigned size)
 {
-    if (c->psr & PSR_BE)
-        v = __builtin_bswap64(v) >> (64 - 8 * size);
-    memcpy(r->host, &v, size);
     if (mem_watches(c->mem, r->pa))
         mem_written(c->mem, r->pa, size);
     alat_store(c, r->pa, size);
@@ -384,23 +381,30 @@ UOP_BODY(xchg)
     uint64_t old, new = gr_get(c, u->r2, gen);
 
     SEMA_OPERANDS(size, false)
-    old = load_bytes(c, ref.host, size);
-    store_bytes(c, &ref, size, new);
-    gr_set(c, u->r1, old, false, gen);
+    old = atomic_guest_load(ref.host, size);
+    while (!atomic_guest_cas(ref.host, size, &old, in_order(c, size, new)))
+        continue;
+    note_stored(c, &ref, size);
+    gr_set(c, u->r1, in_order(c, size, old), false, gen);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(xchg)
 
+/* AR.CCV has 8 bytes; a shorter operand equals it only if the others are 0 (SDM 3:cmpxchg). */
 UOP_BODY(cmpxchg)
 {
     unsigned size = op_size(u->op, OP_cmpxchg1);
     uint64_t old, new = gr_get(c, u->r2, gen);
 
     SEMA_OPERANDS(size, false)
-    old = load_bytes(c, ref.host, size);
-    if (old == c->ccv)
-        store_bytes(c, &ref, size, new);
-    gr_set(c, u->r1, old, false, gen);
+    old = atomic_guest_load(ref.host, size);
+    while (in_order(c, size, old) == c->ccv) {
+        if (atomic_guest_cas(ref.host, size, &old, in_order(c, size, new))) {
+            note_stored(c, &ref, size);
+            break;
+        }
+    }
+    gr_set(c, u->r1, in_order(c, size, old), false, gen);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(cmpxchg)
@@ -408,21 +412,22 @@ UOP_DEFINE_GEN(cmpxchg)
 /* Compares 8 bytes, exchanges the aligned 16 around them (SDM 3:cmp8xchg16). */
 UOP_BODY(cmp8xchg16)
 {
-    uint64_t old, va = gr_get(c, u->r3, gen), lo = gr_get(c, u->r2, gen);
+    uint64_t va = gr_get(c, u->r3, gen);
+    uint64_t pair[2], new[2] = {in_order(c, 8, gr_get(c, u->r2, gen)), in_order(c, 8, c->csd)};
+    unsigned half = va >> 3 & 1;
+    uint8_t *host;
 
     SEMA_OPERANDS(8, false)
-    old = load_bytes(c, ref.host, 8);
-    if (old == c->ccv) {
-        struct access_ref half = ref;
-
-        half.host -= va & 8;
-        half.pa -= va & 8;
-        store_bytes(c, &half, 8, lo);
-        half.host += 8;
-        half.pa += 8;
-        store_bytes(c, &half, 8, c->csd);
+    host = ref.host - 8 * half;
+    atomic_guest_load16(host, pair);
+    while (in_order(c, 8, pair[half]) == c->ccv) {
+        if (atomic_guest_cas16(host, pair, new)) {
+            ref.pa -= 8 * half;
+            note_stored(c, &ref, 16);
+            break;
+        }
     }
-    gr_set(c, u->r1, old, false, gen);
+    gr_set(c, u->r1, in_order(c, 8, pair[half]), false, gen);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(cmp8xchg16)
@@ -431,15 +436,18 @@ UOP_BODY(fetchadd)
 {
     unsigned size = u->op == OP_fetchadd4 ? 4 : 8;
     struct access_ref ref;
-    uint64_t old;
+    uint64_t old, sum;
 
     CHECK_BASE_NAT(ISR_R | ISR_W);
     ref = sema_ref(c, u, gr_get(c, u->r3, gen), size, true);
     if (ref.ok != ACCESS_OK)
         return NULL;
-    old = load_bytes(c, ref.host, size);
-    store_bytes(c, &ref, size, old + (uint64_t)u->imm);
-    gr_set(c, u->r1, old, false, gen);
+    old = atomic_guest_load(ref.host, size);
+    do {
+        sum = in_order(c, size, old) + (uint64_t)u->imm;
+    } while (!atomic_guest_cas(ref.host, size, &old, in_order(c, size, sum)));
+    note_stored(c, &ref, size);
+    gr_set(c, u->r1, in_order(c, size, old), false, gen);
     return uop_next(c, u);
 }
 UOP_DEFINE_GEN(fetchadd)

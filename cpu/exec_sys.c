@@ -7,6 +7,7 @@
 #include "exec_sys.h"
 #include "interrupt.h"
 #include "log.h"
+#include "mail.h"
 #include "pmu.h"
 
 #define PRIVILEGED()                                                                               \
@@ -517,6 +518,8 @@ UOP_DEFINE_GEN(probe_fault)
 
 /* --- ordering, caches --- */
 
+/* Loads and stores of the host are ordered as acquire and release already; only mf has to wait for stores
+ * (SDM 1:4.4.7). What others said about code has arrived before srlz.i and sync.i let go on. */
 UOP_BODY(order)
 {
     (void)gen;
@@ -527,6 +530,10 @@ UOP_BODY(order)
             cpu_update_context(c);
         }
     }
+    if (u->op == OP_mf || u->op == OP_mf_a)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    else if (u->op != OP_srlz_d && mail_waits(c))
+        return uop_exit_after(c, u);
     return uop_next(c, u);
 }
 UOP_DEFINE(order)
@@ -553,8 +560,9 @@ UOP_BODY(invala_e_f)
 }
 UOP_DEFINE(invala_e_f)
 
-/* fc: decoded code follows stores by itself; only the address is checked, and the access bit is
- * not part of that (SDM 3:fc). */
+/* fc: only the address is checked, and the access bit is not part of that (SDM 3:fc). Decoded code
+ * follows stores of this processor by itself, but one on another thread may have decoded the line while
+ * this one did not look yet. */
 UOP_BODY(fc)
 {
     uint64_t va = gr_get(c, u->r3, gen), isr = ISR_R | ISR_NA | 1;
@@ -564,8 +572,11 @@ UOP_BODY(fc)
     if (gr_nat(c, u->r3, gen))
         return fault_nat(c, u, isr);
     f = access_lookup(c, va, ACC_READ | ACC_NONACCESS, cpu_cpl(c), &t);
-    if (f == TLB_OK || f == TLB_ACCESS_BIT)
+    if (f == TLB_OK || f == TLB_ACCESS_BIT) {
+        if (f == TLB_OK && c->mail && mem_has_code(c->mem, t.pa))
+            mem_written(c->mem, t.pa & ~63ull, 64);
         return uop_next(c, u);
+    }
     access_raise(c, u, va, f, &t, isr | (uint64_t)uop_slot(u) << ISR_EI_SHIFT);
     return NULL;
 }

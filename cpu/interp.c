@@ -7,6 +7,7 @@
 #include "interrupt.h"
 #include "jit.h"
 #include "lockstep.h"
+#include "mail.h"
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
@@ -565,8 +566,11 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
 {
     uint64_t start = cpu_icount(c), done = 0;
 
-    c->reserve = c->deterministic ? STEP_RESERVE : 1;
+    cpu_mail_inside(c, true);
     while (!c->stop && !c->halted && done < max_slots) {
+        __atomic_store_n(&c->reserve, c->deterministic ? STEP_RESERVE : 1, __ATOMIC_RELAXED);
+        if (mail_receive(c)) /* behind the line above: see cpu_kick */
+            break;
         pmu_sync(c, 0);
         refill(c, stretch_limit(c, max_slots - done));
         cpu_check_timer(c);
@@ -586,5 +590,6 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
             break;
         }
     }
+    cpu_mail_inside(c, false);
     return done;
 }

@@ -312,6 +312,8 @@ struct block *block_get(struct cpu *c, uint64_t pa, unsigned variant);
 void block_invalidate_page(struct cpu *c, uint64_t page);
 /* Forgets everything decoded. Only between blocks. */
 void block_forget_all(struct cpu *c);
+/* Forgets everything decoded; running code ends at its next block. */
+void block_invalidate_all(struct cpu *c);
 /* Frees blocks invalidated meanwhile. Only between blocks. */
 void block_collect(struct cpu *c);
 /* Forgets virtual addresses of code, because translations changed: all, or those of a region id. */

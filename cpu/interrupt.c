@@ -141,8 +141,9 @@ const struct uop *trap_fp(struct cpu *c, const struct uop *u, uint64_t isr)
 
 bool interrupt_poll(struct cpu *c)
 {
-    if (c->init_pending && !(c->psr & PSR_MC)) { /* held while machine checks are masked (5.2) */
-        c->init_pending = false;
+    if (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) &&
+        !(c->psr & PSR_MC)) { /* held while machine checks are masked (5.2) */
+        __atomic_store_n(&c->init_pending, false, __ATOMIC_RELAXED);
         if (c->hooks.init)
             c->hooks.init(c->hooks.opaque, c);
         return true;

@@ -18,11 +18,15 @@ static int rank(int vector)
 
 static int highest_requested(const struct cpu *c)
 {
-    if (c->irr[0] & 4)
+    uint64_t irr[4];
+
+    for (unsigned k = 0; k < 4; k++)
+        irr[k] = __atomic_load_n(&c->irr[k], __ATOMIC_RELAXED);
+    if (irr[0] & 4)
         return 2;
-    if (c->irr[0] & 1)
+    if (irr[0] & 1)
         return 0;
-    return highest_bit(c->irr);
+    return highest_bit(irr);
 }
 
 static int highest_in_service(const struct cpu *c)
@@ -66,7 +70,7 @@ uint64_t sapic_read_ivr(struct cpu *c)
 
     if (v < 0)
         return SAPIC_SPURIOUS;
-    c->irr[v >> 6] &= ~(1ull << (v & 63));
+    __atomic_fetch_and(&c->irr[v >> 6], ~(1ull << (v & 63)), __ATOMIC_RELAXED);
     c->isr_bits[v >> 6] |= 1ull << (v & 63);
     c->interrupts_taken++;
     return (uint64_t)v;
@@ -80,20 +84,27 @@ void sapic_write_eoi(struct cpu *c)
         c->isr_bits[v >> 6] &= ~(1ull << (v & 63));
 }
 
+/* A shared processor's thread finds out by itself whether it goes on. */
+static void wake(struct cpu *c)
+{
+    if (!c->mail)
+        c->halted = false;
+    cpu_kick(c);
+}
+
+/* From any thread, like the next. */
 void cpu_post_interrupt(struct cpu *c, unsigned vector)
 {
     if (vector > 255 || (vector < 16 && vector != 0 && vector != 2))
         return;
-    c->irr[vector >> 6] |= 1ull << (vector & 63);
-    c->halted = false;
-    cpu_request_exit(c);
+    __atomic_fetch_or(&c->irr[vector >> 6], 1ull << (vector & 63), __ATOMIC_SEQ_CST);
+    wake(c);
 }
 
 void cpu_post_init(struct cpu *c)
 {
-    c->init_pending = true;
-    c->halted = false;
-    cpu_request_exit(c);
+    __atomic_store_n(&c->init_pending, true, __ATOMIC_SEQ_CST);
+    wake(c);
 }
 
 void sapic_reset(struct cpu *c)

@@ -6,6 +6,7 @@
 #include "monitor.h"
 #include "pause.h"
 #include "snapshot.h"
+#include "vcpus.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +43,9 @@ uint64_t machine_now_ns(void *machine)
 static void request(struct machine *m, enum machine_request r)
 {
     m->request = r;
-    if (m->current != NULL)
+    if (m->vcpus != NULL)
+        vcpus_end(m->vcpus);
+    else if (m->current != NULL)
         m->current->stop = true;
 }
 
@@ -61,18 +64,30 @@ void machine_reset(void *machine)
 static void on_firmware(void *opaque, struct cpu *c, uint64_t imm)
 {
     struct machine *m = opaque;
+    if (m->vcpus != NULL)
+        vcpus_lock(m->vcpus);
     firmware_call(m->firmware, c, imm);
+    if (m->vcpus != NULL)
+        vcpus_unlock(m->vcpus);
 }
 
 static void on_init(void *opaque, struct cpu *c)
 {
     struct machine *m = opaque;
+    if (m->vcpus != NULL)
+        vcpus_lock(m->vcpus);
     firmware_init(m->firmware, c);
+    if (m->vcpus != NULL)
+        vcpus_unlock(m->vcpus);
 }
 
 static void on_purge(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid)
 {
     struct machine *m = opaque;
+    if (m->vcpus != NULL) {
+        vcpus_purge(m->vcpus, from, va, ps, rid);
+        return;
+    }
     for (unsigned i = 0; i < m->config.cpus; i++)
         if (m->cpu[i] != from)
             cpu_remote_purge(m->cpu[i], va, ps, rid);
@@ -81,6 +96,10 @@ static void on_purge(void *opaque, struct cpu *from, uint64_t va, unsigned ps, u
 static void on_code_page(void *opaque, uint64_t page)
 {
     struct machine *m = opaque;
+    if (m->vcpus != NULL) {
+        vcpus_code_page(m->vcpus, page);
+        return;
+    }
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_watch_page(m->cpu[i], page);
 }
@@ -88,9 +107,19 @@ static void on_code_page(void *opaque, uint64_t page)
 static void on_code_changed(void *opaque, uint64_t page)
 {
     struct machine *m = opaque;
+    if (m->vcpus != NULL) {
+        vcpus_code_changed(m->vcpus, page);
+        return;
+    }
     for (unsigned i = 0; i < m->config.cpus; i++)
         if (m->cpu[i] != NULL)
             cpu_code_changed(m->cpu[i], page);
+}
+
+static void on_kicked(void *opaque, struct cpu *c)
+{
+    struct machine *m = opaque;
+    vcpus_kicked(m->vcpus, c);
 }
 
 static void on_progress(void *opaque, enum firmware_event event, const char *text)
@@ -142,6 +171,7 @@ static int add_cpus(struct machine *m)
                               .init = on_init,
                               .now_ns = machine_now_ns,
                               .code_page = on_code_page,
+                              .kicked = on_kicked,
                               .ptc_global = on_purge};
     for (unsigned i = 0; i < m->config.cpus; i++) {
         m->cpu[i] = cpu_new(i, m->config.model, m->mem);
@@ -286,6 +316,9 @@ static int build(struct machine *m, char *why, size_t size)
         err = board_open_console(m->board, why, size);
     if (err == 0 && m->config.restore != NULL)
         err = snapshot_load(m, m->config.restore, m->config.restore_progress, why, size);
+    if (err == 0 && m->config.cpus > 1 && !m->config.deterministic && !m->config.lockstep &&
+        (err = vcpus_new(m)) != 0)
+        snprintf(why, size, "the host gives no threads for the processors: %s", strerror(-err));
     if (err == 0 && m->config.monitor != NULL)
         err = monitor_open(m, m->config.monitor, &m->monitor, why, size);
     if (err == 0 && m->config.gdb != NULL)
@@ -326,6 +359,7 @@ void machine_free(struct machine *m)
 {
     if (m == NULL)
         return;
+    vcpus_free(m->vcpus);
     firmware_free(m->firmware); /* first: its file systems are on the board's drives */
     line_server_close(m->monitor);
     gdb_server_close(m->gdb);

@@ -15,6 +15,7 @@
 
 struct board;
 struct gdb_server;
+struct vcpus;
 
 enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_DIVERGED };
 
@@ -29,6 +30,7 @@ struct machine {
     struct firmware_drive drives[MACHINE_MAX_DRIVES];
     struct machine_drive drive_list[MACHINE_MAX_DRIVES]; /* config.drives */
     char *drive_path[MACHINE_MAX_DRIVES];                /* of attached ones */
+    struct vcpus *vcpus; /* NULL: processors take turns on one thread */
     struct cpu *current; /* the one having its turn, NULL between turns */
     /* What ends or interrupts the run; see run.c. */
     enum machine_request request;

@@ -1,5 +1,6 @@
 /* The run loop: all processors take turns on this thread in fixed rounds, devices are looked at in
- * between, and when every processor is halted the host sleeps until the next timer or input.
+ * between, and when every processor is halted the host sleeps until the next timer or input. Several
+ * processors run on threads of their own instead (vcpus.h), and this one looks after the devices.
  *
  * Deterministic runs: one tick of time is one instruction slot. Each round lets every clock
  * advance by the same number of ticks, spent on instructions or halted; when all are halted time
@@ -11,6 +12,7 @@
 #include "gdb_server.h"
 #include "log.h"
 #include "pause.h"
+#include "vcpus.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -271,6 +273,52 @@ static bool wait_deterministic(struct machine *m)
 
 /* --- the loop --- */
 
+/* The devices' share; processors use them only while this thread does not hold the lock. */
+static void look_around(struct machine *m)
+{
+    board_poll(m->board);
+    line_server_poll(m->monitor);
+    tell_owner(m);
+    if (board_quit_requested(m->board))
+        m->signal = MACHINE_SIGNAL_CONSOLE;
+    m->rounds++;
+}
+
+/* Sleeps until something is due, comes from outside, or a processor uses a device: for a while after that
+ * the devices are looked at often, as one access rarely comes alone. False when nothing will ever happen
+ * again. */
+static bool wait_for_vcpus(struct machine *m)
+{
+    uint64_t due = board_due_ns(m->board);
+    bool busy = vcpus_touched(m->vcpus);
+    if (busy)
+        due = due < POLL_NS ? due : POLL_NS;
+    else if (due == UINT64_MAX && vcpus_idle_for_ever(m->vcpus) && !input_possible(m))
+        return false;
+    vcpus_sleeping(m->vcpus, !busy);
+    vcpus_unlock(m->vcpus);
+    if (due > 0 && !(ended(m) || (!busy && vcpus_touched(m->vcpus))))
+        sleep_until_input(m, due < LONGEST_NS ? due : LONGEST_NS);
+    vcpus_lock(m->vcpus);
+    vcpus_sleeping(m->vcpus, false);
+    return true;
+}
+
+/* run() for processors on threads of their own. */
+static bool run_vcpus(struct machine *m)
+{
+    bool alive = true;
+    vcpus_go(m->vcpus);
+    vcpus_lock(m->vcpus);
+    while (alive && !ended(m)) {
+        look_around(m);
+        alive = wait_for_vcpus(m);
+    }
+    vcpus_unlock(m->vcpus);
+    vcpus_halt(m->vcpus);
+    return alive;
+}
+
 /* Runs until something ends it; false when the machine is dead. */
 static bool run(struct machine *m)
 {
@@ -308,7 +356,7 @@ static enum machine_end say(enum machine_end end, char *why, size_t size, const 
 enum machine_end machine_run(struct machine *m, char *why, size_t size)
 {
     for (;;) {
-        if (!run(m))
+        if (!(m->vcpus != NULL ? run_vcpus(m) : run(m)))
             return say(MACHINE_STOPPED, why, size,
                        "the guest has halted all processors and nothing can wake them");
         board_poll(m->board); /* the last output */

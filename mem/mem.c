@@ -32,6 +32,8 @@ struct mem {
     _Atomic unsigned last; /* index of the last hit */
     mem_code_fn *code_hook;
     void *code_opaque;
+    mem_guard_fn *enter, *leave; /* or NULL */
+    void *guard_opaque;
 };
 
 static bool in_range(const struct range *r, uint64_t addr, uint64_t len)
@@ -206,13 +208,15 @@ static void check_page(struct mem *m, struct range *r, uint64_t off, unsigned le
         r->dirty[off >> MEM_PAGE_SHIFT >> 6] |= 1ull << (off >> MEM_PAGE_SHIFT & 63);
     if (!(marks & line_mask(in_page, in_page + len - 1)))
         return;
-    atomic_store_explicit(word, 0, memory_order_relaxed);
+    atomic_store(word, 0);
     if (m->code_hook)
         m->code_hook(m->code_opaque, r->base + (off & ~(uint64_t)(MEM_PAGE_SIZE - 1)));
 }
 
 static void written(struct mem *m, struct range *r, uint64_t off, uint64_t len)
 {
+    if (m->enter) /* who decodes on another thread marks first and reads then: one sees the other */
+        atomic_thread_fence(memory_order_seq_cst);
     while (len) {
         unsigned room = MEM_PAGE_SIZE - (off & (MEM_PAGE_SIZE - 1));
         unsigned n = len < room ? (unsigned)len : room;
@@ -271,6 +275,35 @@ static uint64_t size_bits(unsigned size)
     return ~0ull >> (64 - 8 * size);
 }
 
+void mem_set_device_guard(struct mem *m, mem_guard_fn *enter, mem_guard_fn *leave, void *opaque)
+{
+    m->enter = enter;
+    m->leave = leave;
+    m->guard_opaque = opaque;
+}
+
+static uint64_t device_read(struct mem *m, const struct range *r, uint64_t addr, unsigned size)
+{
+    uint64_t v;
+
+    if (!m->enter)
+        return r->read(r->opaque, addr - r->base, size);
+    m->enter(m->guard_opaque);
+    v = r->read(r->opaque, addr - r->base, size);
+    m->leave(m->guard_opaque);
+    return v;
+}
+
+static void device_write(struct mem *m, const struct range *r, uint64_t addr, unsigned size,
+                         uint64_t value)
+{
+    if (m->enter)
+        m->enter(m->guard_opaque);
+    r->write(r->opaque, addr - r->base, value, size);
+    if (m->leave)
+        m->leave(m->guard_opaque);
+}
+
 bool mem_read(struct mem *m, uint64_t addr, unsigned size, uint64_t *value)
 {
     struct range *r;
@@ -287,7 +320,7 @@ bool mem_read(struct mem *m, uint64_t addr, unsigned size, uint64_t *value)
     if (r->host)
         *value = load_le(r->host + (addr - r->base), size);
     else
-        *value = r->read(r->opaque, addr - r->base, size) & size_bits(size);
+        *value = device_read(m, r, addr, size) & size_bits(size);
     return true;
 }
 
@@ -301,7 +334,7 @@ bool mem_write(struct mem *m, uint64_t addr, unsigned size, uint64_t value)
     if (!r)
         return false;
     if (!r->host) {
-        r->write(r->opaque, addr - r->base, value & size_bits(size), size);
+        device_write(m, r, addr, size, value & size_bits(size));
         return true;
     }
     store_le(r->host + (addr - r->base), size, value);
@@ -409,7 +442,7 @@ void mem_mark_code(struct mem *m, uint64_t addr, uint64_t len)
         unsigned n = len < room ? (unsigned)len : room;
 
         atomic_fetch_or_explicit(&r->code[off >> MEM_PAGE_SHIFT],
-                                 line_mask(in_page, in_page + n - 1), memory_order_relaxed);
+                                 line_mask(in_page, in_page + n - 1), memory_order_seq_cst);
         off += n;
         len -= n;
     }

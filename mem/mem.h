@@ -29,6 +29,11 @@ int mem_add_ram(struct mem *m, uint64_t addr, uint64_t size);
 int mem_add_device(struct mem *m, uint64_t addr, uint64_t size, void *opaque, mem_read_fn *read,
                    mem_write_fn *write);
 
+/* Processors on several threads: called around every access to a device made through mem_read and
+ * mem_write. RAM needs none. May be nested. */
+typedef void mem_guard_fn(void *opaque);
+void mem_set_device_guard(struct mem *m, mem_guard_fn *enter, mem_guard_fn *leave, void *opaque);
+
 /* Host address of [addr, addr+len) if all of it is in one RAM range, else NULL. Writers must call
  * mem_written() afterwards. */
 uint8_t *mem_ram(struct mem *m, uint64_t addr, uint64_t len);

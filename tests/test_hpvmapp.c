@@ -370,6 +370,7 @@ static void release(struct machine *m, const struct plan *p, void *data)
     (void)data;
     m->cpu[0]->cr[CR_TPR] = 0;
     m->cpu[0]->halted = false;
+    cpu_kick(m->cpu[0]);
 }
 
 static void reset(struct machine *m, const struct plan *p, void *data)

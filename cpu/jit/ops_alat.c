@@ -92,6 +92,8 @@ void jit_alat_insert(struct jit_tr *t, unsigned size)
 {
     uint8_t *replaces;
 
+    if (t->c->mail) /* see alat_insert */
+        return;
     x86_store(&t->x, RCX, ENTRY_OFF(pa), RDX);
     x86_alu_mr(&t->x, X86_MOV, false, RCX, ENTRY_OFF(reg), RAX);
     x86_mov_mb(&t->x, RCX, ENTRY_OFF(size), size);
