@@ -313,19 +313,20 @@ static void add_guard(struct builder *b, uop_fn *fn, unsigned loc)
 
 static void add_insn(struct builder *b, const struct insn *i, unsigned loc)
 {
-    bool gen = b->variant & BLK_GEN;
+    bool gen = b->variant & BLK_GEN, pause = block_pauses(b->c, i);
     struct uop *u;
 
     if (!(b->variant & BLK_STEP) && breakset_guards(b->c->breaks, loc))
         add_guard(b, breakset_guard, loc);
-    if (!(b->variant & BLK_STEP) && (insn_rows[i->row].flags & IF_NOP) && i->op != OP_illegal) {
+    if (!(b->variant & BLK_STEP) && (insn_rows[i->row].flags & IF_NOP) && i->op != OP_illegal &&
+        !pause) {
         b->slots++;
         return;
     }
     if (b->c->lock && lockstep_once(i))
         add_guard(b, lockstep_guard, loc);
     note_needs(b, i, loc);
-    u = emit(b, block_handler(i, gen));
+    u = emit(b, pause ? block_pause_handler() : block_handler(i, gen));
     fill_uop(u, i, loc, b->slots);
     b->slots++;
     if (i->op == OP_alloc && i->qp == 0)

@@ -10,6 +10,10 @@ uop_fn *block_entry_handler(void);
 uop_fn *block_tail_handler(bool step);
 uop_fn *block_check_handler(bool gen);
 
+/* hint @pause where it has an effect, and its handler. */
+bool block_pauses(const struct cpu *c, const struct insn *i);
+uop_fn *block_pause_handler(void);
+
 /* Highest GR the operation writes (1..127), 0 if none. */
 unsigned block_gr_target(const struct insn *i);
 /* DENY_FL, DENY_FH: which halves of the FP register file it touches. */

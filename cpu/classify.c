@@ -14,6 +14,32 @@ static const struct uop *op_nop_x(struct cpu *c, const struct uop *u)
     return uop_next(c, u);
 }
 
+/* Pauses after which a shared processor lets its thread do something else: short waits are for another
+ * processor that runs. */
+#define PAUSES 128
+
+/* hint @pause (SDM 3:hint): what the processor waits for may need its host processor. */
+static const struct uop *op_pause(struct cpu *c, const struct uop *u)
+{
+    if (!pr_get(c, u->qp, c->mode & 1) || ++c->pauses < PAUSES)
+        return uop_next(c, u);
+    c->pauses = 0;
+    c->yield = true;
+    return uop_exit_after(c, u);
+}
+
+bool block_pauses(const struct cpu *c, const struct insn *i)
+{
+    bool hint = i->op == OP_hint_m || i->op == OP_hint_i || i->op == OP_hint_f || i->op == OP_hint_b;
+
+    return c->mail && hint && i->imm == 0;
+}
+
+uop_fn *block_pause_handler(void)
+{
+    return op_pause;
+}
+
 uop_fn *block_handler(const struct insn *i, bool gen)
 {
     static uop_fn *(*const family[])(const struct insn *, bool) = {

@@ -315,7 +315,8 @@ struct cpu {
     bool step;                   /* debug PSR bits are set: one instruction at a time */
     bool halted;                 /* PAL_HALT_LIGHT: wait for an interrupt */
     bool stop;                   /* leave cpu_run */
-    bool yield;                  /* leave cpu_run once: something the run loop must see */
+    bool yield;                  /* leave cpu_run once: it only waits for something */
+    uint32_t pauses;             /* hint @pause seen since the last yield */
     bool branch_taken, rfi_done; /* what the last stepped instruction did */
     int64_t reserve;             /* a block is entered only with this much budget left */
     bool running;                /* started (SAL rendezvous over for APs) */
@@ -381,6 +382,8 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots);
 void cpu_step_one(struct cpu *c);
 /* Checks these breakpoints from now on; NULL: none any more. What was decoded is forgotten. */
 void cpu_set_breaks(struct cpu *c, const struct breakset *breaks);
+/* Whether the last run ended because the processor pauses over and over; a shared one only. */
+bool cpu_yielded(struct cpu *c);
 /* Retired instruction slots since reset, exact at any time. */
 uint64_t cpu_icount(const struct cpu *c);
 

@@ -65,6 +65,14 @@ bool cpu_frame_pop(struct cpu *c, const struct cpu_frame *f)
     return true;
 }
 
+bool cpu_yielded(struct cpu *c)
+{
+    bool was = c->yield;
+
+    c->yield = false;
+    return was;
+}
+
 void cpu_skip_ticks(struct cpu *c, uint64_t ticks)
 {
     c->itc_offset += ticks;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -14,6 +15,12 @@
 
 /* Instruction slots of a turn: only figures wait for its end. */
 #define TURN_SLOTS 1000000
+/* Backing off. A yield after fewer slots than this follows another one; that many do not sleep yet, the
+ * others a little longer each time. */
+#define PAUSE_SLOTS  20000
+#define PAUSES_AWAKE 64
+#define PAUSE_NS     20000
+#define PAUSE_MAX_NS 1000000
 
 struct vcpu {
     struct vcpus *all;
@@ -21,6 +28,7 @@ struct vcpu {
     unsigned n;
     pthread_t thread;
     unsigned depth;       /* of its locks */
+    unsigned pauses;      /* yields in a row */
     atomic_bool asleep;   /* in the futex of cpu_attention_word */
     atomic_bool no_timer; /* asleep, and only others can change that */
 };
@@ -146,13 +154,34 @@ static bool pass_gate(struct vcpus *v)
     return !quit;
 }
 
+/* For a processor that waits for another one in a loop of pauses: lets its host processor do something
+ * else, for longer the longer it lasts. Interrupts end it. */
+static void back_off(struct vcpu *p, uint64_t slots)
+{
+    uint64_t due = cpu_timer_due_ns(p->cpu), ns;
+
+    p->pauses = slots < PAUSE_SLOTS ? p->pauses + 1 : 0;
+    if (p->pauses < PAUSES_AWAKE) {
+        sched_yield();
+        return;
+    }
+    ns = (uint64_t)(p->pauses - PAUSES_AWAKE + 1) * PAUSE_NS;
+    ns = ns < PAUSE_MAX_NS ? ns : PAUSE_MAX_NS;
+    atomic_store(&p->asleep, true);
+    futex_wait(cpu_attention_word(p->cpu), ns < due ? ns : due);
+    atomic_store(&p->asleep, false);
+}
+
 static void take_turn(struct vcpu *p)
 {
     struct machine *m = p->all->m;
-    uint64_t before = machine_host_ns();
+    uint64_t before = machine_host_ns(), slots = cpu_run(p->cpu, TURN_SLOTS);
 
-    cpu_run(p->cpu, TURN_SLOTS);
     __atomic_fetch_add(&m->run_ns[p->n], machine_host_ns() - before, __ATOMIC_RELAXED);
+    if (cpu_yielded(p->cpu))
+        back_off(p, slots);
+    else
+        p->pauses = 0;
 }
 
 static void *run_vcpu(void *opaque)
