@@ -1,5 +1,6 @@
-/* Atomic accesses to guest memory in the host's byte order, naturally aligned, of 1, 2, 4 or 8 bytes. Plain
- * ones are relaxed, which costs nothing on the host; read-modify-write ones are full fences. */
+/* Atomic accesses to guest memory in the host's byte order, naturally aligned, of 1, 2, 4 or 8
+ * bytes. Plain ones are relaxed, which costs nothing on the host; read-modify-write ones are full
+ * fences. */
 #ifndef KITTSON_CPU_ATOMIC_H
 #define KITTSON_CPU_ATOMIC_H
 
@@ -67,8 +68,8 @@ static inline bool atomic_guest_cas(void *p, unsigned size, uint64_t *expected, 
     }
 }
 
-/* 16 bytes as one. The host's aligned SSE accesses are single on every processor with AVX, and on those
- * without that are still in use. */
+/* 16 bytes as one. The host's aligned SSE accesses are single on every processor with AVX, and on
+ * those without that are still in use. */
 static inline void atomic_guest_load16(const void *p, uint64_t v[2])
 {
     __asm__ volatile("movdqa %1, %%xmm0\n\tmovdqu %%xmm0, %0"

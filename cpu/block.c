@@ -441,8 +441,8 @@ static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned
     finish(b);
 }
 
-/* Builds and marks what was read. Where others store at the same time, marks have to come first: it is
- * built from a copy, again if that was not what stands behind the marks. */
+/* Builds and marks what was read. Where others store at the same time, marks have to come first: it
+ * is built from a copy, again if that was not what stands behind the marks. */
 static void build_marked(struct builder *b, uint64_t page, const uint8_t *bytes, uint64_t pa)
 {
     unsigned first = (unsigned)pa & 0xff0, slot = (unsigned)pa & 3;

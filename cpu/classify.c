@@ -14,8 +14,8 @@ static const struct uop *op_nop_x(struct cpu *c, const struct uop *u)
     return uop_next(c, u);
 }
 
-/* Pauses after which a shared processor lets its thread do something else: short waits are for another
- * processor that runs. */
+/* Pauses after which a shared processor lets its thread do something else: short waits are for
+ * another processor that runs. */
 #define PAUSES 128
 
 /* hint @pause (SDM 3:hint): what the processor waits for may need its host processor. */
@@ -30,7 +30,8 @@ static const struct uop *op_pause(struct cpu *c, const struct uop *u)
 
 bool block_pauses(const struct cpu *c, const struct insn *i)
 {
-    bool hint = i->op == OP_hint_m || i->op == OP_hint_i || i->op == OP_hint_f || i->op == OP_hint_b;
+    bool hint =
+        i->op == OP_hint_m || i->op == OP_hint_i || i->op == OP_hint_f || i->op == OP_hint_b;
 
     return c->mail && hint && i->imm == 0;
 }

@@ -373,7 +373,8 @@ bool cpu_enable_lockstep(struct cpu *c);
 bool cpu_lockstep_failed(const struct cpu *c);
 
 /* Others run at the same time on threads of their own from now on. Such a processor makes no ALAT
- * entries: they may vanish at any time (SDM 1:4.4.5.3), and nothing watches stores of others. 0 or -ENOMEM. */
+ * entries: they may vanish at any time (SDM 1:4.4.5.3), and nothing watches stores of others. 0 or
+ * -ENOMEM. */
 int cpu_enable_shared(struct cpu *c);
 
 /* Runs up to max_slots instruction slots, or until c->stop or halted. Returns slots retired. */
@@ -447,8 +448,9 @@ int cpu_debug_write(struct cpu *c, uint64_t va, const void *buf, uint64_t len);
 
 /* For shared processors, from any thread. kick: leaves guest code soon, and its thread wakes up.
  * purge, code_changed and watch_page do on the processor's thread what the functions below without
- * "mail" do at once; wait returns when purge number n has been done, or will be before the processor executes
- * anything; self is the caller's processor. inside(false): its thread is about to wait for something else. */
+ * "mail" do at once; wait returns when purge number n has been done, or will be before the
+ * processor executes anything; self is the caller's processor. inside(false): its thread is about
+ * to wait for something else. */
 void cpu_kick(struct cpu *c);
 uint64_t cpu_mail_purge(struct cpu *c, uint64_t va, unsigned ps, uint32_t rid);
 void cpu_mail_code_changed(struct cpu *c, uint64_t page);

@@ -518,8 +518,9 @@ UOP_DEFINE_GEN(probe_fault)
 
 /* --- ordering, caches --- */
 
-/* Loads and stores of the host are ordered as acquire and release already; only mf has to wait for stores
- * (SDM 1:4.4.7). What others said about code has arrived before srlz.i and sync.i let go on. */
+/* Loads and stores of the host are ordered as acquire and release already; only mf has to wait for
+ * stores (SDM 1:4.4.7). What others said about code has arrived before srlz.i and sync.i let go on.
+ */
 UOP_BODY(order)
 {
     (void)gen;
@@ -561,8 +562,8 @@ UOP_BODY(invala_e_f)
 UOP_DEFINE(invala_e_f)
 
 /* fc: only the address is checked, and the access bit is not part of that (SDM 3:fc). Decoded code
- * follows stores of this processor by itself, but one on another thread may have decoded the line while
- * this one did not look yet. */
+ * follows stores of this processor by itself, but one on another thread may have decoded the line
+ * while this one did not look yet. */
 UOP_BODY(fc)
 {
     uint64_t va = gr_get(c, u->r3, gen), isr = ISR_R | ISR_NA | 1;

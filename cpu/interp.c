@@ -25,6 +25,12 @@ uint64_t cpu_icount(const struct cpu *c)
     return c->icount + (uint64_t)(c->budget_full - c->budget);
 }
 
+/* Others may raise it at any time, see cpu_kick. */
+static int64_t reserve(const struct cpu *c)
+{
+    return __atomic_load_n(&c->reserve, __ATOMIC_RELAXED);
+}
+
 static void refill(struct cpu *c, uint64_t slots)
 {
     c->icount = cpu_icount(c);
@@ -310,7 +316,7 @@ static const struct uop *op_entry(struct cpu *c, const struct uop *u)
 {
     const struct block *b = block_of_entry(u);
 
-    if (unlikely(c->budget < c->reserve)) {
+    if (unlikely(c->budget < reserve(c))) {
         c->left[LEFT_BUDGET]++;
         set_point(c, c->page_va + (b->pa & 0xff0), b->pa & 3);
         c->branch_taken = true;
@@ -417,7 +423,7 @@ static void run_single(struct cpu *c, uint64_t pa)
 {
     unsigned slot = (c->psr & PSR_RI) >> PSR_RI_SHIFT;
     unsigned variant = variant_now(c) | BLK_CHECKED | BLK_STEP;
-    int64_t reserve = c->reserve;
+    int64_t before = reserve(c);
     struct block *b = block_get(c, pa | slot, variant);
 
     if (!b) {
@@ -426,10 +432,10 @@ static void run_single(struct cpu *c, uint64_t pa)
     }
     c->page_va = c->ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
     c->branch_taken = false;
-    c->reserve = INT64_MAX; /* no further block is entered */
+    __atomic_store_n(&c->reserve, INT64_MAX, __ATOMIC_RELAXED); /* no further block is entered */
     c->budget -= b->nslots;
     run_from(c, b->uops + 1);
-    c->reserve = reserve;
+    __atomic_store_n(&c->reserve, before, __ATOMIC_RELAXED);
 }
 
 static uint64_t fetch_itir(struct cpu *c)
@@ -496,7 +502,7 @@ void cpu_run_slot(struct cpu *c)
 
 static void run_stretch(struct cpu *c)
 {
-    bool alone = c->step || (c->psr & PSR_RI) || c->budget < c->reserve;
+    bool alone = c->step || (c->psr & PSR_RI) || c->budget < reserve(c);
 
     if (unlikely(c->breaks) && alone && breakset_stops(c, c->ip, c->psr >> PSR_RI_SHIFT & 3, 0))
         return;

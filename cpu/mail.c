@@ -129,8 +129,8 @@ static void obey(struct cpu *c, const struct mail_request *r)
     }
 }
 
-/* Translation caches may be emptied at any time; pinned translations stay, since no purge of another
- * processor means them. */
+/* Translation caches may be emptied at any time; pinned translations stay, since no purge of
+ * another processor means them. */
 static void obey_all(struct cpu *c)
 {
     tlb_purge_all_tc(c->tlb);

@@ -1,12 +1,13 @@
 /* What other threads ask of a processor that runs on a thread of its own.
  *
- * A processor is "inside" while it executes guest code: only its own thread touches its translations
- * and blocks. Others post and kick: the processor leaves guest code at the next block and does what was
- * posted before it enters any other. Interrupts do not come this way: their bits are set at once.
+ * A processor is "inside" while it executes guest code: only its own thread touches its
+ * translations and blocks. Others post and kick: the processor leaves guest code at the next block
+ * and does what was posted before it enters any other. Interrupts do not come this way: their bits
+ * are set at once.
  *
- * Purges of translations are waited for (cpu_mail_wait), since the processor that asked for one relies on
- * it (SDM 2:4.4.11.1, ptc.g). News about code is not: software makes processors agree on it with fc.i,
- * sync.i and srlz.i (SDM 1:4.4.6.2), which look here.
+ * Purges of translations are waited for (cpu_mail_wait), since the processor that asked for one
+ * relies on it (SDM 2:4.4.11.1, ptc.g). News about code is not: software makes processors agree on
+ * it with fc.i, sync.i and srlz.i (SDM 1:4.4.6.2), which look here.
  */
 #ifndef KITTSON_CPU_MAIL_H
 #define KITTSON_CPU_MAIL_H

@@ -85,7 +85,8 @@ static struct access_val rse_load(struct cpu *c, const struct uop *u, uint64_t a
     const struct stlb_entry *e = &c->stlb->rse[addr >> MEM_PAGE_SHIFT & (STLB_ENTRIES - 1)];
 
     if (likely((addr & ~0xff8ull) == e->rtag))
-        return (struct access_val){*(const uint64_t *)(addr + e->addend), ACCESS_OK};
+        return (struct access_val){atomic_guest_load((const void *)(addr + e->addend), 8),
+                                   ACCESS_OK};
     return access_load_slow(c, u, addr, 8, AF_READ | ACC_RSE);
 }
 
@@ -95,7 +96,7 @@ static bool rse_store(struct cpu *c, const struct uop *u, uint64_t addr, uint64_
 
     if (unlikely((addr & ~0xff8ull) != e->wtag))
         return access_store_slow(c, u, addr, 8, v, AF_WRITE | ACC_RSE);
-    *(uint64_t *)(addr + e->addend) = v;
+    atomic_guest_store((void *)(addr + e->addend), 8, v);
     if (unlikely(c->alat_used))
         alat_store(c, e->pa | (addr & 0xfff), 8);
     return true;

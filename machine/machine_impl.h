@@ -33,7 +33,7 @@ struct machine {
     struct vcpus *vcpus; /* NULL: processors take turns on one thread */
     struct cpu *current; /* the one having its turn, NULL between turns */
     /* What ends or interrupts the run; see run.c. */
-    enum machine_request request;
+    _Atomic(enum machine_request) request;
     volatile sig_atomic_t signal; /* 0 or what ended the run */
     int wake_fd;                  /* readable once signal is set */
     /* Stopped by a debugger or the monitor, pause.c. */

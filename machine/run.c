@@ -1,6 +1,7 @@
 /* The run loop: all processors take turns on this thread in fixed rounds, devices are looked at in
- * between, and when every processor is halted the host sleeps until the next timer or input. Several
- * processors run on threads of their own instead (vcpus.h), and this one looks after the devices.
+ * between, and when every processor is halted the host sleeps until the next timer or input.
+ * Several processors run on threads of their own instead (vcpus.h), and this one looks after the
+ * devices.
  *
  * Deterministic runs: one tick of time is one instruction slot. Each round lets every clock
  * advance by the same number of ticks, spent on instructions or halted; when all are halted time
@@ -284,9 +285,9 @@ static void look_around(struct machine *m)
     m->rounds++;
 }
 
-/* Sleeps until something is due, comes from outside, or a processor uses a device: for a while after that
- * the devices are looked at often, as one access rarely comes alone. False when nothing will ever happen
- * again. */
+/* Sleeps until something is due, comes from outside, or a processor uses a device: for a while
+ * after that the devices are looked at often, as one access rarely comes alone. False when nothing
+ * will ever happen again. */
 static bool wait_for_vcpus(struct machine *m)
 {
     uint64_t due = board_due_ns(m->board);

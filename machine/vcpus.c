@@ -15,8 +15,8 @@
 
 /* Instruction slots of a turn: only figures wait for its end. */
 #define TURN_SLOTS 1000000
-/* Backing off. A yield after fewer slots than this follows another one; that many do not sleep yet, the
- * others a little longer each time. */
+/* Backing off. A yield after fewer slots than this follows another one; that many do not sleep yet,
+ * the others a little longer each time. */
 #define PAUSE_SLOTS  20000
 #define PAUSES_AWAKE 64
 #define PAUSE_NS     20000
@@ -114,8 +114,8 @@ void vcpus_kicked(struct vcpus *v, const struct cpu *c)
 static bool ready(struct cpu *c)
 {
     cpu_check_timer(c);
-    if (c->halted && (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) ||
-                      cpu_interrupt_pending(c)))
+    if (c->halted &&
+        (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) || cpu_interrupt_pending(c)))
         c->halted = false;
     return !c->halted;
 }
@@ -154,8 +154,8 @@ static bool pass_gate(struct vcpus *v)
     return !quit;
 }
 
-/* For a processor that waits for another one in a loop of pauses: lets its host processor do something
- * else, for longer the longer it lasts. Interrupts end it. */
+/* For a processor that waits for another one in a loop of pauses: lets its host processor do
+ * something else, for longer the longer it lasts. Interrupts end it. */
 static void back_off(struct vcpu *p, uint64_t slots)
 {
     uint64_t due = cpu_timer_due_ns(p->cpu), ns;

@@ -1,9 +1,9 @@
 /* Processors on threads of their own, and the lock that keeps the rest of the machine in order.
  *
- * Everything but processors (devices, firmware, the run loop's work) belongs to whoever holds the machine's
- * lock: a processor takes it for each access to a device and each call of firmware. Memory is shared
- * without it; cpu/mail.h carries purges and news about code. Machines with one processor, deterministic ones
- * and those in lockstep have no such threads: run.c gives turns.
+ * Everything but processors (devices, firmware, the run loop's work) belongs to whoever holds the
+ * machine's lock: a processor takes it for each access to a device and each call of firmware.
+ * Memory is shared without it; cpu/mail.h carries purges and news about code. Machines with one
+ * processor, deterministic ones and those in lockstep have no such threads: run.c gives turns.
  *
  * Private to machine/.
  */

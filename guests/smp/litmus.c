@@ -1,11 +1,11 @@
 /* Litmus tests of the memory model for a Linux guest with several processors: small programs run at
- * the same time over and over, and outcomes that the architecture forbids are counted (SDM 1:4.4.7, 2:6.
- * "A Formal Specification of the Intel Itanium Processor Family Memory Ordering").
+ * the same time over and over, and outcomes that the architecture forbids are counted (SDM 1:4.4.7,
+ * 2:6. "A Formal Specification of the Intel Itanium Processor Family Memory Ordering").
  *
  *   litmus [MILLIONS] [NAME]      prints a line per test; exit status 1 after a forbidden outcome
  *
- * Threads go through an array of cells in the same order and meet after each pass. Tests marked "seen" have
- * no forbidden outcome: they show that reordering happens at all.
+ * Threads go through an array of cells in the same order and meet after each pass. Tests marked
+ * "seen" have no forbidden outcome: they show that reordering happens at all.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -237,7 +237,10 @@ static void wide(unsigned t, struct cell *c)
         __asm__ volatile("mov ar.csd=%1;; st16 [%0]=%1,ar.csd" ::"r"(pair), "r"(v) : "memory");
         return;
     }
-    __asm__ volatile("ld16 %0,ar.csd=[%2];; mov %1=ar.csd" : "=r"(lo), "=r"(hi) : "r"(pair) : "memory");
+    __asm__ volatile("ld16 %0,ar.csd=[%2];; mov %1=ar.csd"
+                     : "=r"(lo), "=r"(hi)
+                     : "r"(pair)
+                     : "memory");
     c->r[0] = lo;
     c->r[1] = hi;
 }
@@ -272,12 +275,18 @@ static const struct test {
     int (*bad)(const struct cell *c);
     int forbidden;
 } tests[] = {
-    {"MP+rel+acq", 2, mp, mp_bad, 1},       {"MP+mf+mf", 2, mp_mf, mp_bad, 1},
-    {"MP+cmpxchg+xchg", 2, mp_xchg, mp_bad, 1}, {"SB+mf+mf", 2, sb_mf, sb_bad, 1},
-    {"SB+rel+acq", 2, sb, sb_bad, 0},       {"LB+acq+rel", 2, lb, lb_bad, 1},
-    {"IRIW+acq", 4, iriw, iriw_bad, 1},     {"IRIW+mf", 4, iriw_mf, iriw_bad, 1},
-    {"CoRR", 2, corr, corr_bad, 1},         {"fetchadd", MAX_THREADS, add, add_bad, 1},
-    {"st16+ld16", 2, wide, wide_bad, 1},    {"MP+ld.a+ld.c", 2, alat, mp_bad, 1},
+    {"MP+rel+acq", 2, mp, mp_bad, 1},
+    {"MP+mf+mf", 2, mp_mf, mp_bad, 1},
+    {"MP+cmpxchg+xchg", 2, mp_xchg, mp_bad, 1},
+    {"SB+mf+mf", 2, sb_mf, sb_bad, 1},
+    {"SB+rel+acq", 2, sb, sb_bad, 0},
+    {"LB+acq+rel", 2, lb, lb_bad, 1},
+    {"IRIW+acq", 4, iriw, iriw_bad, 1},
+    {"IRIW+mf", 4, iriw_mf, iriw_bad, 1},
+    {"CoRR", 2, corr, corr_bad, 1},
+    {"fetchadd", MAX_THREADS, add, add_bad, 1},
+    {"st16+ld16", 2, wide, wide_bad, 1},
+    {"MP+ld.a+ld.c", 2, alat, mp_bad, 1},
 };
 
 /* --- running --- */

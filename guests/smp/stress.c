@@ -1,7 +1,9 @@
-/* A stress of everything that processors share, for a Linux guest with several of them: threads that
- * pass work through mutexes and conditions, processes that fork, page tables that come and go, signals.
+/* A stress of everything that processors share, for a Linux guest with several of them: threads
+ * that pass work through mutexes and conditions, processes that fork, page tables that come and go,
+ * signals.
  *
- *   smp-stress [SECONDS]      prints STRESS-OK, or a line with DIFFERENT for each checksum that changed
+ *   smp-stress [SECONDS]      prints STRESS-OK, or a line with DIFFERENT for each checksum that
+ * changed
  *
  * Every worker's checksum depends on its number only, so each round has to give the first round's.
  */
@@ -109,8 +111,8 @@ static uint64_t churn(uint64_t seed)
 
     for (unsigned k = 0; k < 60; k++) {
         size_t pages = 1 + (size_t)(mix(h, k) % 16);
-        uint64_t *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                           -1, 0);
+        uint64_t *p =
+            mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
             return 0;
         for (size_t n = 0; n < pages; n++)
@@ -178,7 +180,8 @@ static uint64_t signals(unsigned n)
     pid_t pid = fork();
 
     if (pid != 0)
-        return pid > 0 && waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 0 ? mix(n, 7) : 0;
+        return pid > 0 && waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 0 ? mix(n, 7)
+                                                                                      : 0;
     sigaltstack(&ss, NULL);
     sigaction(SIGUSR1, &sa, NULL);
     sigaction(SIGALRM, &sa, NULL);
