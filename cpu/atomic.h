@@ -38,6 +38,19 @@ static inline void atomic_guest_store(void *p, unsigned size, uint64_t v)
     }
 }
 
+/* `n` words between guest memory and the host's: each is one access. */
+static inline void atomic_guest_read_words(const void *p, uint64_t *to, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++)
+        to[k] = __atomic_load_n((const uint64_t *)p + k, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_guest_write_words(void *p, const uint64_t *from, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++)
+        __atomic_store_n((uint64_t *)p + k, from[k], __ATOMIC_RELAXED);
+}
+
 /* Replaces `expected` by v; false, with what is there in *expected, when it is something else. */
 static inline bool atomic_guest_cas(void *p, unsigned size, uint64_t *expected, uint64_t v)
 {

@@ -164,7 +164,8 @@ static unsigned rse_store_run(struct cpu *c, unsigned n)
 
     if (unlikely((addr & ~0xff8ull) != e->wtag || c->nat_seen || c->alat_used))
         return 0;
-    memcpy((void *)(addr + e->addend), &c->stk[c->bof - (uint32_t)c->ndirty], 8 * run);
+    atomic_guest_write_words((void *)(addr + e->addend), &c->stk[c->bof - (uint32_t)c->ndirty],
+                             run);
     c->rnat &= ~(((1ull << run) - 1) << bit);
     c->bspstore += 8 * run;
     c->ndirty -= (int)run;
@@ -181,7 +182,7 @@ static unsigned rse_load_run(struct cpu *c, unsigned n)
     if (unlikely((last & ~0xff8ull) != e->rtag || bit == 63 || c->rnat))
         return 0;
     addr = last - 8 * (run - 1);
-    memcpy(&c->stk[k], (const void *)(addr + e->addend), 8 * run);
+    atomic_guest_read_words((const void *)(addr + e->addend), &c->stk[k], run);
     memset(&c->stk_nat[k], 0, run);
     c->bspstore = addr;
     c->ndirty += (int)run;

@@ -180,12 +180,17 @@ static uint64_t next_event_ns(struct machine *m)
     return least;
 }
 
+static unsigned server_fds(struct machine *m, struct pollfd *fds)
+{
+    unsigned n = line_server_poll_fds(m->monitor, fds);
+    return n + gdb_server_poll_fds(m->gdb, fds + n);
+}
+
 /* Where something can come from outside. */
 static unsigned outside_poll_fds(struct machine *m, struct pollfd *fds)
 {
     unsigned n = board_poll_fds(m->board, fds);
-    n += line_server_poll_fds(m->monitor, fds + n);
-    return n + gdb_server_poll_fds(m->gdb, fds + n);
+    return n + server_fds(m, fds + n);
 }
 
 static void poll_servers(struct machine *m)
@@ -223,8 +228,7 @@ static void wait_paused(struct machine *m)
 {
     struct pollfd fds[1 + OUTSIDE_MAX_FDS];
     unsigned n = board_console_fds(m->board, fds + 1);
-    n += line_server_poll_fds(m->monitor, fds + 1 + n);
-    n += gdb_server_poll_fds(m->gdb, fds + 1 + n);
+    n += server_fds(m, fds + 1 + n);
     sleep_until(m, fds, n, LONGEST_NS);
     board_poll_console(m->board);
     poll_servers(m);
@@ -272,52 +276,64 @@ static bool wait_deterministic(struct machine *m)
     return true;
 }
 
-/* --- the loop --- */
+/* --- the loops --- */
 
-/* The devices' share; processors use them only while this thread does not hold the lock. */
-static void look_around(struct machine *m)
-{
-    board_poll(m->board);
-    line_server_poll(m->monitor);
-    tell_owner(m);
-    if (board_quit_requested(m->board))
-        m->signal = MACHINE_SIGNAL_CONSOLE;
-    m->rounds++;
-}
+/* What processors on threads of their own have to be halted for. */
+enum need { NEED_NOTHING, NEED_HALT, NEED_END };
 
-/* Sleeps until something is due, comes from outside, or a processor uses a device: for a while
- * after that the devices are looked at often, as one access rarely comes alone. False when nothing
- * will ever happen again. */
-static bool wait_for_vcpus(struct machine *m)
+/* Looks after the devices once and sleeps until something is due, comes from outside, or a
+ * processor uses a device: for a while after that they are looked at often, as one access rarely
+ * comes alone. */
+static enum need attend(struct machine *m, uint64_t until)
 {
-    uint64_t due = board_due_ns(m->board);
-    bool busy = vcpus_touched(m->vcpus);
-    if (busy)
-        due = due < POLL_NS ? due : POLL_NS;
-    else if (due == UINT64_MAX && vcpus_idle_for_ever(m->vcpus) && !input_possible(m))
-        return false;
-    vcpus_sleeping(m->vcpus, !busy);
-    vcpus_unlock(m->vcpus);
-    if (due > 0 && !(ended(m) || (!busy && vcpus_touched(m->vcpus))))
-        sleep_until_input(m, due < LONGEST_NS ? due : LONGEST_NS);
+    struct pollfd fds[2 + OUTSIDE_MAX_FDS];
     vcpus_lock(m->vcpus);
-    vcpus_sleeping(m->vcpus, false);
-    return true;
+    board_poll(m->board);
+    uint64_t due = board_due_ns(m->board), now = machine_now_ns(m);
+    bool busy = vcpus_touched(m->vcpus);
+    unsigned n = board_poll_fds(m->board, fds + 2), all = n + server_fds(m, fds + 2 + n);
+    vcpus_unlock(m->vcpus);
+    m->rounds++;
+    if (ended(m) || now >= until || vcpus_want_halt(m->vcpus))
+        return NEED_HALT;
+    if (!busy && due == UINT64_MAX && all == 0 && vcpus_idle_for_ever(m->vcpus))
+        return NEED_END;
+    due = due < until - now ? due : until - now;
+    fds[1] = (struct pollfd){.fd = vcpus_sleep(m->vcpus, busy), .events = POLLIN};
+    sleep_until(m, fds, 1 + all, busy && due > POLL_NS ? POLL_NS : due);
+    vcpus_awake(m->vcpus);
+    if (fds[0].revents != 0)
+        return NEED_HALT;
+    for (unsigned i = n; i < all; i++)
+        if (fds[2 + i].revents != 0)
+            return NEED_HALT;
+    return NEED_NOTHING;
 }
 
-/* run() for processors on threads of their own. */
+/* run() for processors on threads of their own. Who looks into processors, stops or changes the
+ * machine does it while all of them wait. */
 static bool run_vcpus(struct machine *m)
 {
-    bool alive = true;
-    vcpus_go(m->vcpus);
-    vcpus_lock(m->vcpus);
-    while (alive && !ended(m)) {
-        look_around(m);
-        alive = wait_for_vcpus(m);
+    while (!ended(m)) {
+        enum need need = NEED_NOTHING;
+        uint64_t until = machine_now_ns(m) + LONGEST_NS;
+        if (m->paused) {
+            wait_paused(m);
+            continue;
+        }
+        vcpus_go(m->vcpus);
+        while (need == NEED_NOTHING)
+            need = attend(m, until);
+        vcpus_halt(m->vcpus);
+        if (need == NEED_END)
+            return false;
+        for (unsigned i = 0; i < m->config.cpus; i++)
+            if (m->cpu[i]->stop_at.kind != STOP_NONE && !m->paused)
+                machine_came_to_stop(m, i);
+        if (!ended(m))
+            poll_servers(m);
     }
-    vcpus_unlock(m->vcpus);
-    vcpus_halt(m->vcpus);
-    return alive;
+    return true;
 }
 
 /* Runs until something ends it; false when the machine is dead. */

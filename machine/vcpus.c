@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,7 +45,8 @@ struct vcpus {
     bool quit;
     unsigned parked;
     /* The run loop's thread: */
-    atomic_bool touched, loop_asleep;
+    atomic_bool touched, loop_asleep, want_halt;
+    int bell; /* an eventfd */
     struct vcpu vcpu[HPVM_MAX_CPUS];
 };
 
@@ -68,6 +70,20 @@ void vcpus_unlock(struct vcpus *v)
         cpu_mail_inside(self->cpu, true);
 }
 
+static void ring(struct vcpus *v)
+{
+    uint64_t one = 1;
+
+    if (write(v->bell, &one, sizeof one) < 0)
+        return; /* it rings already */
+}
+
+static void wake_loop(struct vcpus *v)
+{
+    if (atomic_load(&v->loop_asleep) && atomic_exchange(&v->loop_asleep, false))
+        ring(v);
+}
+
 static void enter_device(void *opaque)
 {
     vcpus_lock(opaque);
@@ -79,8 +95,7 @@ static void leave_device(void *opaque)
 
     atomic_store(&v->touched, true);
     vcpus_unlock(v);
-    if (atomic_load(&v->loop_asleep) && atomic_exchange(&v->loop_asleep, false))
-        machine_wake(v->m);
+    wake_loop(v);
 }
 
 bool vcpus_touched(struct vcpus *v)
@@ -88,9 +103,21 @@ bool vcpus_touched(struct vcpus *v)
     return atomic_exchange(&v->touched, false);
 }
 
-void vcpus_sleeping(struct vcpus *v, bool asleep)
+int vcpus_sleep(struct vcpus *v, bool busy)
 {
-    atomic_store(&v->loop_asleep, asleep);
+    atomic_store(&v->loop_asleep, !busy);
+    if (vcpus_want_halt(v) || (!busy && atomic_load(&v->touched)))
+        ring(v);
+    return v->bell;
+}
+
+void vcpus_awake(struct vcpus *v)
+{
+    uint64_t count;
+
+    atomic_store(&v->loop_asleep, false);
+    if (read(v->bell, &count, sizeof count) < 0)
+        return; /* nobody has rung */
 }
 
 /* --- sleeping --- */
@@ -111,8 +138,12 @@ void vcpus_kicked(struct vcpus *v, const struct cpu *c)
 }
 
 /* Whether the processor executes; halted ones go on when an interrupt is deliverable. */
-static bool ready(struct cpu *c)
+static bool ready(struct vcpu *p)
 {
+    struct cpu *c = p->cpu;
+
+    if (p->all->m->held >> p->n & 1) /* by the debugger */
+        return false;
     cpu_check_timer(c);
     if (c->halted &&
         (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) || cpu_interrupt_pending(c)))
@@ -122,7 +153,8 @@ static bool ready(struct cpu *c)
 
 static void sleep_halted(struct vcpu *p)
 {
-    uint64_t ns = cpu_timer_due_ns(p->cpu);
+    bool held = p->all->m->held >> p->n & 1;
+    uint64_t ns = held ? UINT64_MAX : cpu_timer_due_ns(p->cpu);
 
     atomic_store(&p->no_timer, ns == UINT64_MAX);
     atomic_store(&p->asleep, true);
@@ -172,12 +204,21 @@ static void back_off(struct vcpu *p, uint64_t slots)
     atomic_store(&p->asleep, false);
 }
 
+/* A breakpoint: nobody goes on, this processor first of all. */
+static void come_to_stop(struct vcpus *v)
+{
+    atomic_store(&v->closed, true);
+    vcpus_end(v);
+}
+
 static void take_turn(struct vcpu *p)
 {
     struct machine *m = p->all->m;
     uint64_t before = machine_host_ns(), slots = cpu_run(p->cpu, TURN_SLOTS);
 
     __atomic_fetch_add(&m->run_ns[p->n], machine_host_ns() - before, __ATOMIC_RELAXED);
+    if (p->cpu->stop_at.kind != STOP_NONE)
+        come_to_stop(p->all);
     if (cpu_yielded(p->cpu))
         back_off(p, slots);
     else
@@ -190,7 +231,7 @@ static void *run_vcpu(void *opaque)
 
     self = p;
     while (pass_gate(p->all)) {
-        if (ready(p->cpu))
+        if (ready(p))
             take_turn(p);
         else
             sleep_halted(p);
@@ -201,6 +242,7 @@ static void *run_vcpu(void *opaque)
 void vcpus_go(struct vcpus *v)
 {
     pthread_mutex_lock(&v->gate);
+    atomic_store(&v->want_halt, false);
     atomic_store(&v->closed, false);
     pthread_cond_broadcast(&v->opened);
     pthread_mutex_unlock(&v->gate);
@@ -219,10 +261,13 @@ void vcpus_halt(struct vcpus *v)
 
 void vcpus_end(struct vcpus *v)
 {
-    atomic_store(&v->closed, true);
-    for (unsigned i = 0; i < v->count; i++)
-        cpu_kick(v->vcpu[i].cpu);
-    machine_wake(v->m);
+    atomic_store(&v->want_halt, true);
+    ring(v);
+}
+
+bool vcpus_want_halt(struct vcpus *v)
+{
+    return atomic_load(&v->want_halt);
 }
 
 bool vcpus_idle_for_ever(struct vcpus *v)
@@ -302,9 +347,10 @@ int vcpus_new(struct machine *m)
     if (v == NULL)
         return -ENOMEM;
     v->m = m;
+    v->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_store(&v->closed, true);
     m->vcpus = v;
-    int err = init_locks(v);
+    int err = v->bell < 0 ? -errno : init_locks(v);
     for (unsigned i = 0; i < m->config.cpus && err == 0; i++) {
         err = start(v, i);
         v->count += err == 0;
@@ -331,5 +377,6 @@ void vcpus_free(struct vcpus *v)
     pthread_cond_destroy(&v->parked_one);
     pthread_mutex_destroy(&v->gate);
     pthread_mutex_destroy(&v->lock);
+    close(v->bell);
     free(v);
 }

@@ -34,13 +34,19 @@ void vcpus_purge(struct vcpus *v, struct cpu *from, uint64_t va, unsigned ps, ui
 void vcpus_code_page(struct vcpus *v, uint64_t page);
 void vcpus_code_changed(struct vcpus *v, uint64_t page);
 void vcpus_kicked(struct vcpus *v, const struct cpu *c);
-/* All of them leave guest code soon: the run ends. */
+/* Asks the run loop to halt them. */
 void vcpus_end(struct vcpus *v);
 
+/* --- for the run loop --- */
+
+/* vcpus_end was called, or a processor came to a breakpoint. */
+bool vcpus_want_halt(struct vcpus *v);
 /* A device was used since the last call: its timers may have changed. */
 bool vcpus_touched(struct vcpus *v);
-/* Around the run loop's sleep: a processor that uses a device meanwhile calls machine_wake. */
-void vcpus_sleeping(struct vcpus *v, bool asleep);
+/* Around a sleep: the descriptor is readable when a processor uses a device (unless busy: the sleep
+ * is a short one) or wants to be halted. */
+int vcpus_sleep(struct vcpus *v, bool busy);
+void vcpus_awake(struct vcpus *v);
 /* All wait for interrupts, and none has a timer that runs. */
 bool vcpus_idle_for_ever(struct vcpus *v);
 

@@ -44,6 +44,21 @@ def unpacked(packed):
     return path
 
 
+def cross_compiler():
+    """A C compiler for guest programs, unpacked to where it belongs if that is possible; else skipped."""
+    compiler = "/opt/ia64full/bin/ia64-linux-gnu-gcc"
+    if not os.path.exists(compiler):
+        archive, = need("toolchain/ia64-toolchain.tar.xz")
+        if not os.access("/opt", os.W_OK):
+            print("skipped: %s is not there, and /opt cannot be written" % compiler)
+            sys.exit(SKIPPED)
+        subprocess.run(["tar", "-C", "/opt", "-xJf", archive], check=True)
+    if shutil.which("ia64-linux-gnu-as") is None:
+        print("skipped: ia64-linux-gnu-as is not there (binutils-ia64-linux-gnu)")
+        sys.exit(SKIPPED)
+    return compiler
+
+
 class GuestError(Exception):
     pass
 
