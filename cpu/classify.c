@@ -24,7 +24,7 @@ static const struct uop *op_pause(struct cpu *c, const struct uop *u)
     if (!pr_get(c, u->qp, c->mode & 1) || ++c->pauses < PAUSES)
         return uop_next(c, u);
     c->pauses = 0;
-    c->yield = true;
+    c->pausing = c->yield = true;
     return uop_exit_after(c, u);
 }
 

@@ -161,7 +161,7 @@ void cpu_reset(struct cpu *c)
     c->exit_request = false;
     c->nat_seen = false;
     c->ip = 0;
-    c->halted = c->stop = c->yield = c->init_pending = c->pmu_active = false;
+    c->halted = c->stop = c->yield = c->pausing = c->init_pending = c->pmu_active = false;
     c->iipa = 0;
     c->itc_offset = 0;
     if (!c->itc_hz)

@@ -315,7 +315,8 @@ struct cpu {
     bool step;                   /* debug PSR bits are set: one instruction at a time */
     bool halted;                 /* PAL_HALT_LIGHT: wait for an interrupt */
     bool stop;                   /* leave cpu_run */
-    bool yield;                  /* leave cpu_run once: it only waits for something */
+    bool yield;                  /* leave cpu_run once: something the run loop must see */
+    bool pausing;                /* because of many pauses */
     uint32_t pauses;             /* hint @pause seen since the last yield */
     bool branch_taken, rfi_done; /* what the last stepped instruction did */
     int64_t reserve;             /* a block is entered only with this much budget left */

@@ -67,9 +67,9 @@ bool cpu_frame_pop(struct cpu *c, const struct cpu_frame *f)
 
 bool cpu_yielded(struct cpu *c)
 {
-    bool was = c->yield;
+    bool was = c->pausing;
 
-    c->yield = false;
+    c->pausing = false;
     return was;
 }
 

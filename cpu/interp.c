@@ -591,8 +591,10 @@ uint64_t cpu_run(struct cpu *c, uint64_t max_slots)
         if (unlikely(c->watch_held))
             finish_access(c);
         done = cpu_icount(c) - start;
-        if (c->yield)
+        if (c->yield) {
+            c->yield = false;
             break;
+        }
     }
     cpu_mail_inside(c, false);
     return done;
