@@ -396,6 +396,26 @@ def grub(disk):
         g.expect(r"GNU GRUB", 60)
 
 
+def recovery(disk, tmp):
+    """A system whose boot options are lost is started by hand: its volume, its loader."""
+    option = "%s,overlay=%s" % (disk, os.path.join(tmp, "over"))
+    with guest.Guest("-m", "512M", "--disk", option) as g:
+        g.connect()
+        sh = Shell(g)
+        sh.start(1)
+        sh.want("map", "HD(Part1,Sig")
+        sh.run("fs0:")
+        sh.fails("\\efi\\hpux\\hpux", "Invalid Parameter", "'\\efi\\hpux\\hpux' not found")
+        sh.run("cd \\efi\\boot")
+        g.send("bootia64\r")
+        g.expect(r"GNU GRUB", 60)
+        g.send("\r")
+        g.expect(r"GUEST-UP Linux \S+ ia64", 240)
+        g.expect(r"guest# ", 60)
+        g.send("poweroff -f\n")
+        check(g.wait(120) == 0, "status after poweroff -f\n" + g.stderr())
+
+
 def program(bench, tmp):
     """microbench.efi returns to the shell; its output can be redirected."""
     image = os.path.join(tmp, "p.img")
@@ -417,6 +437,7 @@ def test():
         startup(tmp)
         disk, bench = guest.need("guests/disk.img.gz", "guests/microbench.efi")
         grub(guest.unpacked(disk))
+        recovery(guest.unpacked(disk), tmp)
         program(bench, tmp)
 
 

@@ -11,7 +11,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest
-from hpvm_host import PROMPT, Console, Host, boot, check, copy_sparse
+from hpvm_host import BIN, PROMPT, Console, Host, boot, check, copy_sparse
+from terminal import Terminal
 
 DISK_GZ, CD_GZ = guest.need("guests/disk.img.gz", "guests/cd.iso.gz")
 REPORT = r"""\(C\) Copyright 2026 the Kittson authors
@@ -153,10 +154,11 @@ def live_changes(h, c):
     check("The change needs a reboot of the guest." in h.err, h.err)
     h.run("hpvmmodify", "-A", "-F", "-P", "linux1", "-e", "20", "-l", "now")
     check("20.0%" in h.run("hpvmstatus", "-P", "linux1"), "entitlement in force")
-    h.run("hpvmmodify", "-P", "linux1", "-x", "ram_target=2048M", status=1)
-    check(h.err == "hpvmmodify: ERROR (linux1): Query to dynamic memory driver failed: "
-          "Function is not available.\nhpvmmodify: Failed to set ram_target.\n"
-          "hpvmmodify: Unable to modify the guest.\n", h.err)
+    for amount in ("2048M", "0", "start"):
+        h.run("hpvmmodify", "-P", "linux1", "-x", "ram_target=" + amount, status=1)
+        check(h.err == "hpvmmodify: ERROR (linux1): Query to dynamic memory driver failed: "
+              "Function is not available.\nhpvmmodify: Failed to set ram_target.\n"
+              "hpvmmodify: Unable to modify the guest.\n", h.err)
     h.run("hpvmmodify", "-P", "linux1", "-N", "other")
     check(h.states() == {"other": "On (OS)"}, str(h.states()))
     h.run("hpvmmodify", "-P", "other", "-N", "linux1")
@@ -260,6 +262,16 @@ def stop_and_clone(h, c):
     h.run("hpvmclone", "-F", "-P", "linux1", "-N", "linux3", "-b",
           "disk:scsi:0,0,0:file:" + clone, status=1)
     check("exists already" in h.err, h.err)
+    # On a terminal one sees how far it is.
+    other = os.path.join(h.dir, "other.img")
+    t = Terminal(os.path.join(BIN, "hpvmclone"), "-F", "-P", "linux1", "-N", "linux3", "-b",
+                 "disk:scsi:0,0,0:file:" + other, env=h.env, errors=True)
+    t.expect("\rhpvmclone: %s [" % other)
+    t.expect("[########################################] 100%\r\n")
+    t.expect("hpvmclone: Virtual storage cloned successfully.")
+    t.end(0)
+    h.run("hpvmremove", "-F", "-P", "linux3")
+    os.unlink(other)
 
 
 def too_slow(h):

@@ -169,6 +169,9 @@ def power_off(one, two, env):
     one.type("co\r")
     one.expect("EFI Boot Manager")
     menu(one)
+    out = dialogue(one, "ej", ["Q"])  # other discs than those of the start before
+    check("[1]     0/0/0/0.0.0     (0,0,0)         dvd     file    " in out and
+          "(0,0,1)" not in out, "discs are not as configured:\n" + out)
     log = script(env, "cl")
     check(0 < log.find("GUEST-UP") < log.rfind("EFI Boot Manager"), "console log over restarts")
     events = script(env, "sl -e")

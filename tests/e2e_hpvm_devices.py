@@ -45,8 +45,10 @@ class Files:
         self.disks = [self.path("disk%d.img" % n) for n in (1, 2)]
         for d in self.disks:
             copy_sparse(guest.unpacked(DISK_GZ), d)
-        for name in ("shared", "held", "first", "last", "readonly", "device"):
+        for name in ("shared", "held", "first", "last", "readonly", "device", "odd"):
             setattr(self, name, self.make(name))
+        os.truncate(self.last, 2 << 40)  # the greatest there is
+        os.truncate(self.odd, 1000)
         self.empty = self.path("discs")
         os.mkdir(self.empty)
         os.chmod(self.readonly, 0o444)
@@ -210,6 +212,14 @@ def volume(h, c, files):
                     h.run("hpvmstatus", "-P", "one"), re.M), "the volume is not listed")
 
 
+def sizes(h, c, files):
+    size = shell(c, "blockdev --getsize64 " + block(c, (1, 0, 0), 1)).strip()
+    check(size == str(2 << 40), "2 TB are %s bytes" % size)
+    h.run("hpvmmodify", "-F", "-P", "one", "-a", statement("disk", (0, 0, 9), "file", files.odd),
+          status=1)
+    check("ERROR (one): Configuration error: Device does not show up in guest\n" in h.err, h.err)
+
+
 def busy(h, c, files):
     """Neither changed nor taken away while a command is under way; afterwards it is."""
     device = block(c, HELD)
@@ -305,6 +315,7 @@ def test():
             shared_disk(h, files, one, two)
             host_storage(one, files)
             volume(h, one, files)
+            sizes(h, one, files)
             if hangs:
                 busy(h, one, files)
             changed(h, one, files)

@@ -1,15 +1,23 @@
 """Fifty guests, eight of them running at once: status is quick to get, and starting and stopping them
-side by side leaves nothing behind. Hostile names. An argument says how many rounds (default 2)."""
+side by side leaves nothing behind. Hostile names. What keeps guests from starting; locked memory,
+control groups, the greatest number of guests. An argument says how many rounds (default 2)."""
+import ctypes
+import fcntl
 import os
+import re
+import resource
+import shutil
 import subprocess
 import sys
 import time
+import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from hpvm_host import Host, check
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 DEFINED, RUNNING = 50, 8
+PR_CAPBSET_DROP = 24
 
 
 def together(h, command, names):
@@ -130,6 +138,128 @@ def refusals(h):
         f.write("MAXVCPUS=4\n")
 
 
+def without_locking():
+    """In the child: it may lock nothing."""
+    libc = ctypes.CDLL(None)
+    for capability in (14, 24):  # CAP_IPC_LOCK, CAP_SYS_RESOURCE
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+
+
+def may_lock():
+    with open("/proc/self/status") as f:
+        capabilities = int(re.search(r"^CapEff:\s+(\w+)$", f.read(), re.M).group(1), 16)
+    most = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    return capabilities & 1 << 14 or most == resource.RLIM_INFINITY or most > 600 << 20
+
+
+def locked_memory(h):
+    """LOCKMEMORY=1: all of the guest's memory is locked, or one warning says why not. The firmware's
+    is locked in any case where it can be."""
+    h.run("hpvmcreate", "-F", "-P", "heavy", "-r", "512")
+    with open(h.conf, "a") as f:
+        f.write("LOCKMEMORY=1\n")
+    firmware = ("    locked SAL RAM: 00000000ffaa0000 (4KB)\n"
+                "    locked ESI RAM: 00000000ffaa1000 (4KB)\n"
+                "    locked PAL RAM: 00000000ffaa4000 (4KB)\n"
+                "    locked Min Save State: 00000000ffaa5000 (1KB)\n")
+    if may_lock():
+        out = h.run("hpvmstart", "-F", "-P", "heavy")
+        check("\n    locking memory: 0-20000000\n" in out and firmware in out and h.err == "",
+              out + h.err)
+        with open("/proc/%d/status" % h.pid("heavy")) as f:
+            kilobytes = int(re.search(r"^VmLck:\s+(\d+) kB$", f.read(), re.M).group(1))
+        check(kilobytes >= 512 << 10, "%d kB are locked" % kilobytes)
+        h.run("hpvmstop", "-h", "-F", "-P", "heavy")
+    else:
+        print("not tested: locked memory (the limit is too low)")
+    p = h.start("hpvmstart", "-F", "-P", "heavy", preexec_fn=without_locking)
+    out, err = p.communicate(timeout=600)
+    check(p.returncode == 0 and "lock" not in out and "allocating firmware RAM" in out, out + err)
+    check(re.fullmatch(r"kittson: warning: the guest's memory is not locked: .* \(limit of locked "
+                       r"memory, RLIMIT_MEMLOCK\)\n", err), err)
+    h.run("hpvmstop", "-h", "-F", "-P", "heavy")
+    h.run("hpvmremove", "-F", "-P", "heavy")
+    with open(h.conf, "w") as f:
+        f.write("MAXVCPUS=4\n")
+
+
+def control_groups(h):
+    """In a hierarchy made of plain files: the guest's process is put in its group, which has the
+    weight of its entitlement and may use all processors that the guest has."""
+    h.run("hpvmcreate", "-F", "-P", "fair", "-r", "512", "-c", "2", "-e", "25")
+    top = os.path.join(h.dir, "cgroup")
+    base = os.path.join(top, "kittson")
+    group = os.path.join(base, h.uuid("fair"))
+    os.makedirs(group)
+    for directory in (top, base, group):
+        for name in ("cgroup.controllers", "cgroup.subtree_control", "cgroup.procs", "cpu.weight",
+                     "cpu.max"):
+            open(os.path.join(directory, name), "w").close()
+
+    def has(name):
+        with open(os.path.join(group, name)) as f:
+            return f.read()
+
+    h.env["HPVM_CGROUP"] = base
+    h.run("hpvmstart", "-F", "-Q", "-P", "fair")
+    check(has("cgroup.procs") == str(h.pid("fair")), "the process in the group")
+    check((has("cpu.weight"), has("cpu.max")) == ("500", "200000 100000"), "weight, bound")
+    check("only configuration" not in h.read("fair", "app", "log"), "log")
+    h.run("hpvmmodify", "-F", "-P", "fair", "-e", "50")
+    check(has("cpu.weight") == "1000", "weight after a change")
+    h.run("hpvmstop", "-h", "-F", "-P", "fair")
+    del h.env["HPVM_CGROUP"]
+    h.run("hpvmstart", "-F", "-Q", "-P", "fair")
+    said = h.read("fair", "app", "log").count("the CPU entitlement is only configuration")
+    check(said == (0 if os.path.exists("/sys/fs/cgroup/kittson") else 1), "%d warnings" % said)
+    h.run("hpvmstop", "-h", "-F", "-P", "fair")
+    h.run("hpvmremove", "-F", "-P", "fair")
+    shutil.rmtree(top)
+
+
+def multiply(h, name, count):
+    """Copies of a guest, made without the commands, which take their time. Their run files."""
+    text = h.read(name, "vmm_config.current")
+    number = int(re.search(r"^number = (\d+)$", text, re.M).group(1))
+    files = []
+    for n in range(1, count + 1):
+        own = str(uuid.uuid4())
+        os.makedirs(os.path.join(h.root, "uuids", own))
+        copy = text.replace(h.uuid(name), own).replace("name = " + name, "name = %s%d" % (name, n))
+        copy = copy.replace("number = %d" % number, "number = %d" % (number + n))
+        with open(os.path.join(h.root, "uuids", own, "vmm_config.current"), "w") as f:
+            f.write(copy)
+        files.append(os.path.join(h.root, "uuids", own, "run"))
+    return files
+
+
+def full_house(h):
+    """256 guests run, as far as the commands can see; there is no place for another."""
+    h.run("hpvmcreate", "-F", "-P", "last", "-r", "512")
+    held = []
+    for path in multiply(h, "last", 256):
+        held.append(open(path, "w"))
+        held[-1].write("state = On (OS)\npid = 1\n")
+        held[-1].flush()
+        fcntl.flock(held[-1], fcntl.LOCK_EX)
+    check(list(h.states().values()).count("On (OS)") == 256, "256 guests")
+    for force in ((), ("-F",)):
+        h.run("hpvmstart", "-P", "last", *force, status=1)
+        check("hpvmstart: ERROR (last): 256 guests, the most that this software supports, are "
+              "running.\n" in h.err, h.err)
+    held.pop().close()
+    h.run("hpvmstart", "-F", "-Q", "-P", "last")
+    h.run("hpvmstop", "-h", "-F", "-P", "last")
+    h.run("hpvmremove", "-F", "-P", "last")
+    for f in held:
+        f.close()
+    for name in os.listdir(os.path.join(h.root, "guests")):
+        if name.startswith("last"):
+            shutil.rmtree(os.path.join(h.root, "uuids", h.uuid(name)))
+            os.unlink(os.path.join(h.root, "guests", name))
+
+
 def automatic(h):
     """What the system's service does: all guests with the start attribute auto."""
     for n in range(DEFINED):
@@ -157,6 +287,9 @@ def main():
             once(h, names[i % 3::5][:RUNNING], i)
         hostile_names(h)
         refusals(h)
+        locked_memory(h)
+        control_groups(h)
+        full_house(h)
         automatic(h)
 
 

@@ -68,5 +68,28 @@ sed -n "s/^    Warning [0-9]*//p" "$golden/s4-warnings.txt" | grep -v "another g
     diff -u - "$work/start" || fail "warnings of a start"
 hpvmclone -P myguest3 -N copy 2> "$work/err" || fail "a clone with warnings"
 grep -q '^These problems will prevent HPVM guest copy from booting.$' "$work/err" || fail clone
+
+# F181, F182: whole blocks, at most 2 TB; the sentence is all that is said.
+sizes() {
+    printf 'hpvmstart: ERROR (odd): %s\nhpvmstart: Unable to continue.\n' \
+        'Configuration error: Device does not show up in guest' > "$work/expected"
+    hpvmcreate -F -P odd -r 512 -a "disk:scsi::file:$work/odd"
+    hpvmcreate -F -P disc -r 512 -a "dvd:scsi::file:$work/odd"
+    for size in 0 1000 2199023256064; do
+        : > "$work/odd"
+        truncate -s $size "$work/odd"
+        hpvmstart -P odd > "$work/out" 2> "$work/err" && fail "a disk of $size bytes"
+        diff -u "$work/expected" "$work/err" || fail "what is said of $size bytes"
+    done
+    sed 's/(odd)/(disc)/' "$work/expected" > "$work/disc"
+    truncate -s 2560 "$work/odd"
+    hpvmstart -s -P odd > "$work/out" || fail "2560 bytes: a disk"
+    hpvmstart -s -P disc > "$work/out" 2> "$work/err" && fail "2560 bytes: no disc"
+    diff -u "$work/disc" "$work/err" || fail "what is said of a disc"
+    truncate -s 2199023255552 "$work/odd"
+    hpvmstart -s -P odd > "$work/out" || fail "a disk of 2 TB"
+    hpvmstart -s -P disc > "$work/out" || fail "a disc of 2 TB"
+}
+sizes
 [ -e "$work/failed" ] && exit 1
 echo "hpvm warnings: all fine"
