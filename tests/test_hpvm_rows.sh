@@ -115,6 +115,34 @@ END
     hpvmstatus -P ranges > "$work/out" 2>&1 && fail "a guest with a range that was refused"
 }
 
+dynamic() { # F278: S.5, a guest whose driver does not answer
+    hpvmcreate -F -P dynamic -r 3G -x ram_dyn_type=driver -x ram_dyn_min=1G \
+        -x ram_dyn_target_start=2G -x ram_dyn_max=3G || fail dynamic
+    hpvmstatus -V -P dynamic | sed -n '/^\[Dynamic/,/^$/p' > "$work/out"
+    diff -u - "$work/out" <<'END' || fail "dynamic memory of a guest without a driver"
+[Dynamic Memory Information]
+NOTE: Dynamic data unavailable, configured values only
+Type                    : driver
+Minimum memory          : 1024 MB
+Target memory           : 2048 MB
+Maximum memory          : 3072 MB
+
+END
+}
+
+crowd() { # F197
+    set --
+    for n in $(seq 256); do set -- "$@" -a "disk:avio_stor::disk:/dev/rdisk/disk$n"; done
+    hpvmcreate -F -P crowd "$@" || fail "256 devices in a command"
+    [ "$(hpvmstatus -d -P crowd | grep -c '^disk:avio_stor:')" = 256 ] || fail "256 devices"
+    hpvmstatus | grep -q '^crowd  *[0-9]* UNKNOWN Off  *1  *256 ' || fail "#Devs of 256"
+    refused "A guest has at most 256 avio_stor devices." \
+        hpvmmodify -F -P crowd -a disk:avio_stor::disk:/dev/rdisk/disk257
+    refused "A guest has at most 256 avio_stor devices." \
+        hpvmcreate -F -P crowd2 "$@" -a disk:avio_stor::disk:/dev/rdisk/disk257
+    hpvmremove -F -P crowd
+}
+
 modifies() { # F054, F056, F064
     hpvmcreate -F -P nic -a network:lan:0,2,0x02000000000b:vswitch:other
     hpvmmodify -F -P nic -m network:lan:0,2:vswitch:mine || fail "another switch"
@@ -217,6 +245,8 @@ labels
 processors
 attributes
 ranges
+dynamic
+crowd
 modifies
 clones
 removes
