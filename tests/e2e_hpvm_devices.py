@@ -121,9 +121,12 @@ def create(h, files):
     devices = [statement("disk", (0, 0, 0), "file", files.disks[0]),
                statement("disk", SHARED, "file", files.shared),
                statement("disk", HELD, "file", files.held),
-               statement("disk", READ_ONLY, "file", files.readonly),
                statement("dvd", EMPTY, "null", files.empty),
                statement("disk", (1, 0, 0), "file", files.last), nic(1, MACS[0]), nic(2, MACS[1])]
+    if os.geteuid() == 0:
+        devices.append(statement("disk", READ_ONLY, "file", files.readonly))
+    else:
+        left_out("a file that may only be read", "this needs root")
     if files.block_device():
         devices.append(statement("disk", DEVICE, "disk", files.loop))
     h.run("hpvmcreate", "-F", "-P", "one", "-r", "512", "-B", "manual",
@@ -285,7 +288,7 @@ def orderly_end(h, c, files):
     shell(c, "rm -f /root/ended; printf '%s' > /etc/acpi/PWRF/00000080; sync" % script)
     h.run("hpvmstop", "-F", "-P", "one")
     check("off: the guest powered off" in h.read("one", "app", "events"), "the end of one")
-    guest.clean_file_system(files.disks[0], {"/root/ended": "scripts ran\n"})
+    guest.clean_file_system(files.disks[0], files={"/root/ended": "scripts ran\n"})
 
 
 def power_cut(h):

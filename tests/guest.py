@@ -63,30 +63,6 @@ class GuestError(Exception):
     pass
 
 
-def clean_file_system(disk, files=()):
-    """The second partition of disk.img was unmounted in order, and has these files (a dictionary of
-    contents by path)."""
-    if shutil.which("e2fsck") is None or shutil.which("debugfs") is None:
-        print("not checked: the file system (e2fsck is not installed)")
-        return
-    with open(disk, "rb") as f:  # of a GPT with its usual layout
-        f.seek(1024 + 128 + 32)
-        first, last = struct.unpack("<QQ", f.read(16))
-    part = disk + ".root"
-    subprocess.run(["dd", "if=" + disk, "of=" + part, "bs=1M", "iflag=skip_bytes,count_bytes",
-                    "skip=%d" % (first * 512), "count=%d" % ((last - first + 1) * 512),
-                    "conv=sparse", "status=none"], check=True)
-    p = subprocess.run(["e2fsck", "-fn", part], capture_output=True, text=True)
-    if p.returncode != 0:
-        raise GuestError("e2fsck: %d\n%s%s" % (p.returncode, p.stdout, p.stderr))
-    for name in files:
-        out = subprocess.run(["debugfs", "-R", "cat " + name, part], capture_output=True,
-                             text=True).stdout
-        if out != files[name]:
-            raise GuestError("%s has %r" % (name, out))
-    os.unlink(part)
-
-
 class Guest:
     def __init__(self, *options, log=None):
         self.dir = tempfile.TemporaryDirectory(prefix="kittson-")
@@ -242,19 +218,25 @@ def partition_offset(path, number):
         return struct.unpack("<Q", f.read(8))[0] * 512
 
 
-def clean_file_system(disk, overlay):
-    """The overlay written into its base; the file system in it."""
-    p = subprocess.run([PROGRAM, "overlay", "commit", overlay], capture_output=True,
-                       text=True)
-    if p.returncode != 0:
-        raise GuestError("overlay commit: " + p.stderr)
-    if shutil.which("e2fsck") is None:
+def clean_file_system(disk, overlay=None, files=()):
+    """The second partition was unmounted in order, after the overlay was written into it, and has
+    these files: a dictionary of contents by path."""
+    if overlay:
+        p = subprocess.run([PROGRAM, "overlay", "commit", overlay], capture_output=True, text=True)
+        if p.returncode != 0:
+            raise GuestError("overlay commit: " + p.stderr)
+    if shutil.which("e2fsck") is None or shutil.which("debugfs") is None:
         print("not checked: the file system (e2fsck is not installed)")
         return
-    p = subprocess.run(["e2fsck", "-fn", "%s?offset=%d" % (disk, partition_offset(disk, 2))],
-                       capture_output=True, text=True)
+    part = "%s?offset=%d" % (disk, partition_offset(disk, 2))
+    p = subprocess.run(["e2fsck", "-fn", part], capture_output=True, text=True)
     if p.returncode != 0:
         raise GuestError("e2fsck: %d\n%s%s" % (p.returncode, p.stdout, p.stderr))
+    for name in files:
+        out = subprocess.run(["debugfs", "-R", "cat " + name, part], capture_output=True,
+                             text=True).stdout
+        if out != files[name]:
+            raise GuestError("%s has %r" % (name, out))
 
 
 def monitor(path, *command):

@@ -41,16 +41,18 @@ bool backing_is_remote(const struct resource *r)
     return false;
 }
 
-/* Of a file or block device; false: it cannot be found out. */
-static bool find_size(const char *path, uint64_t *size)
+/* Of a file or block device, only the former if it is called a file; false: it is neither. */
+static bool find_size(const struct resource *r, uint64_t *size)
 {
     struct stat st;
-    if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
+    if (stat(r->device, &st) != 0)
         return false;
     *size = (uint64_t)st.st_size;
     if (S_ISREG(st.st_mode))
         return true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!S_ISBLK(st.st_mode) || strcmp(r->storage, "file") == 0)
+        return false;
+    int fd = open(r->device, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     bool found = fd >= 0 && ioctl(fd, BLKGETSIZE64, size) == 0;
     if (fd >= 0)
         close(fd);
@@ -68,6 +70,5 @@ bool backing_shows_up(const struct resource *r)
     uint64_t size, unit = strcmp(r->type, "dvd") == 0 ? 2048 : 512;
     if (is_host_drive(r) || access(r->device, F_OK) != 0)
         return true;
-    return find_size(r->device, &size) && size >= unit && size % unit == 0 &&
-           size <= BACKING_SIZE_MAX;
+    return find_size(r, &size) && size >= unit && size % unit == 0 && size <= BACKING_SIZE_MAX;
 }
