@@ -16,14 +16,13 @@ class TerminalError(Exception):
 
 
 class Terminal:
-    def __init__(self, *command, out=None, env=None, errors=False):
+    def __init__(self, *command, out=None, env=None):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
         self.process = subprocess.Popen(command, stdin=self.slave, env=env,
                                         stdout=self.slave if out is None else out,
-                                        stderr=self.slave if errors else subprocess.PIPE,
-                                        start_new_session=True)
+                                        stderr=subprocess.PIPE, start_new_session=True)
 
     def expect(self, text, seconds=SECONDS):
         """Returns what was shown up to the end of text."""
@@ -68,10 +67,8 @@ class Terminal:
             raise TerminalError("exit status %d, not %d" % (self.process.returncode, status))
         if self.modes() != self.before:
             raise TerminalError("the terminal was not given back")
-        errors = ""
-        if self.process.stderr:
-            errors = self.process.stderr.read().decode()
-            self.process.stderr.close()
+        errors = self.process.stderr.read().decode()
+        self.process.stderr.close()
         os.close(self.master)
         os.close(self.slave)
         return errors

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "storage.h"
 
 static int host_filesystem(const char *path, unsigned long *type)
 {
@@ -53,7 +53,7 @@ static bool find_size(const struct resource *r, uint64_t *size)
     if (!S_ISBLK(st.st_mode) || strcmp(r->storage, "file") == 0)
         return false;
     int fd = open(r->device, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool found = fd >= 0 && ioctl(fd, BLKGETSIZE64, size) == 0;
+    bool found = fd >= 0 && storage_size(fd, size) == 0;
     if (fd >= 0)
         close(fd);
     return found;

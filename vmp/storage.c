@@ -21,7 +21,7 @@ static int lock(int fd, bool write)
     return fcntl(fd, F_OFD_SETLK, &l) == 0 ? 0 : -EBUSY;
 }
 
-static int size_of(int fd, uint64_t *bytes)
+int storage_size(int fd, uint64_t *bytes)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -36,7 +36,7 @@ int storage_open(const char *path, bool write, uint64_t *bytes, char *why, size_
 {
     /* O_EXCL without O_CREAT: a device that is not mounted */
     int fd = open(path, (write ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-    int err = fd < 0 ? -errno : size_of(fd, bytes);
+    int err = fd < 0 ? -errno : storage_size(fd, bytes);
     if (err != 0)
         snprintf(why, size, "'%s': %s.", path, strerror(-err));
     else if ((err = lock(fd, write)) != 0)

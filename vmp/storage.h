@@ -23,6 +23,9 @@ enum {
  * sentence in why. */
 int storage_open(const char *path, bool write, uint64_t *bytes, char *why, size_t size);
 
+/* Bytes of a file or block device. 0 or a negative errno; -EINVAL: it is neither. */
+int storage_size(int fd, uint64_t *bytes);
+
 /* Everything in it that is not zero, in order. Ends with the first error of the sink, which is
  * returned, or -EIO when there is less than it should have. p may be NULL. */
 typedef int storage_sink(void *opaque, uint64_t at, const void *data, size_t count);
