@@ -411,9 +411,23 @@ static void finish(struct builder *b)
     }
 }
 
+/* The operation added last is the end of a loop that is this block, which starts at page offset
+ * `start`: what follows is better a block of its own, the translator keeps a loop in registers. */
+static bool ends_loop(const struct builder *b, unsigned start)
+{
+    const struct uop *u = &b->out[b->n - 1]; /* the branch's link, if it is a branch */
+    bool branch = !u->fn && (u[-1].op == OP_br_cond || u[-1].op == OP_br_cloop);
+
+    return branch && uop_slot(u - 1) == 2 && (u[-1].loc & 0xff0u) + (uint64_t)u[-1].imm == start;
+}
+
 /* Decodes from slot `slot` of the bundle at page offset off. */
 static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned slot)
 {
+    const unsigned start = off;
+    const bool whole = slot == 0 && !(b->variant & BLK_STEP);
+    struct builder loop = {0}; /* as it was behind the last branch to the start */
+
     emit(b, block_entry_handler())->op = OP_ENTRY;
     while (!b->end && off < MEM_PAGE_SIZE) {
         uint64_t w[2];
@@ -430,11 +444,19 @@ static void build(struct builder *b, const uint8_t *page, unsigned off, unsigned
         if (slot >= 3) {
             slot = 0;
             off += 16;
+            if (whole && ends_loop(b, start))
+                loop = *b;
         }
         if (b->slots >= MAX_SLOTS - 3 && !b->end) {
             b->end = true;
             b->falls = true;
         }
+    }
+    if (loop.n && loop.n < b->n) {
+        *b = loop;
+        b->falls = true;
+        off = b->limit;
+        slot = 0;
     }
     if (!b->end || b->falls)
         add_tail(b, off, slot);

@@ -268,6 +268,7 @@ struct cpu {
     struct fpreg fr[128]; /* physical numbers for f32..f127 */
     uint64_t fd[128];     /* doubles of translated code, see cpu/fr_double.h */
     uint32_t mxcsr;       /* of translated code, like the next */
+    bool flags_live;      /* MXCSR has flags for FPSR.sf0, in native code only: jit/host_flags.h */
     uint64_t scratch;
     uint64_t fr_dbl[2];  /* bit n: FR n is fd[n], and fr[n] is out of date */
     uint64_t fr_lazy[2]; /* bit n, if not in fr_dbl: FR n is left over from a division */

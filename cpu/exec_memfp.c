@@ -153,7 +153,8 @@ static const struct uop *load_typed(struct cpu *c, const struct uop *u, unsigned
     }
     if (ok == ACCESS_DEFERRED)
         v[0] = v[1] = deferred_value(u->op, spec);
-    alat_remove(c, tag);
+    if (u->sub != LD_NONE) /* ordinary loads leave entries alone, whatever handler does them */
+        alat_remove(c, tag);
     put_targets(c, u, v);
     if (ok == ACCESS_OK && (adv || u->sub == LD_C_NC)) {
         struct access_ref ref = access_translate(c, u, va, 1, flags);

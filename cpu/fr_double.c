@@ -57,19 +57,17 @@ void fr_settle(struct cpu *c, unsigned n)
         fr_settle_lazy(c);
 }
 
-/* The double in memory format, if the value is a normal one or a zero. */
+/* The double in memory format, if there is one and the value is no NaN. */
 static bool as_double(const struct fpreg *f, uint64_t *d)
 {
-    uint32_t e = (f->exp & FP_EXP_MASK) - 0xfc00u;
+    uint32_t e = f->exp & FP_EXP_MASK;
+    bool normal = e - 0xfc01 < 0x7fe && (f->sig & (FP_INT_BIT | 0x7ff)) == FP_INT_BIT;
+    bool denormal = e == 0xfc01 && f->sig != 0 && (f->sig & (FP_INT_BIT | 0x7ff)) == 0;
+    bool zero = e == 0 && f->sig == 0;
+    bool infinite = e == FP_EXP_SPEC && f->sig == FP_INT_BIT;
 
-    if ((f->exp & FP_EXP_MASK) == 0 && f->sig == 0) {
-        *d = (uint64_t)(f->exp & FP_SIGN) << 46;
-        return true;
-    }
-    if (e - 1 >= 0x7fe || (f->sig & (FP_INT_BIT | 0x7ff)) != FP_INT_BIT)
-        return false;
     *d = fp_to_double(f);
-    return true;
+    return normal || denormal || zero || infinite;
 }
 
 bool fr_to_double(struct cpu *c, unsigned n)

@@ -1,8 +1,9 @@
 /* Where the value of a floating-point register stands: in register format, or elsewhere.
  *
  * Translated code keeps registers that hold doubles as doubles. A register whose bit is set in
- * cpu.fr_dbl has its value in cpu.fd: a normal number or a zero, nothing else; its register format
- * is made when somebody wants it. Division sequences are done by one host division; what they
+ * cpu.fr_dbl has its value in cpu.fd: anything that has the register format of a double but NaNs
+ * (only the one of invalid operations may be there); its register format is made when somebody
+ * wants it. Division sequences are done by one host division; what they
  * leave in their temporary registers is computed only if somebody looks (cpu.fr_lazy). Physical
  * register numbers throughout.
  */
@@ -24,7 +25,7 @@ static inline bool fr_is_away(const struct cpu *c, unsigned n)
 void fr_settle(struct cpu *c, unsigned n);
 /* Computes all that is left over from divisions. */
 void fr_settle_lazy(struct cpu *c);
-/* Has the register stand as a double if it is a normal one or a zero, else false. */
+/* Has the register stand as a double if there is one, else false. */
 bool fr_to_double(struct cpu *c, unsigned n);
 
 static inline void fr_put(struct cpu *c, unsigned n, struct fpreg v)

@@ -77,6 +77,7 @@ struct program {
     uint64_t seed;
     enum cpu_model model;
     bool tame;      /* no instructions whose effect on instruction fetches needs a serialisation */
+    bool floats;    /* mostly floating-point arithmetic in loops, with doubles of all kinds */
     unsigned loops; /* percent of branches that go a few bundles back */
     uint32_t ram_size;
     uint64_t slots;
@@ -106,6 +107,53 @@ static void collect_rows(void)
                 l->row[l->count++] = (uint16_t)k;
         }
     }
+}
+
+/* Rows of arithmetic that translated code does, and of the loads, stores and moves around it. */
+static struct row_list float_rows[UNIT_NONE];
+
+/* How often a row is in the list. */
+static unsigned float_weight(const struct insn_row *row)
+{
+    switch (row->op) {
+    case OP_fma:
+    case OP_fms:
+    case OP_fnma:
+        return row->sub == PC_D ? 12 : 1;
+    case OP_ldfd:
+        return row->sub == LD_NONE ? 12 : row->sub == LD_A || row->sub == LD_C_CLR;
+    case OP_ldfs:
+    case OP_ldf8:
+    case OP_ldf_fill:
+    case OP_ldfpd:
+    case OP_ldfps:
+        return row->sub == LD_NONE ? 2 : 0;
+    case OP_stfd:
+        return 4;
+    case OP_br_cloop:
+        return 20;
+    case OP_nop_m:
+    case OP_nop_i:
+        return 10;
+    case OP_br_cond:
+    case OP_stf8:
+    case OP_stfs:
+    case OP_stf_spill:
+        return 1;
+    default:
+        return (row->op >= OP_xma_l && row->op <= OP_famax) ||
+               (row->op >= OP_fmerge_s && row->op <= OP_fmerge_se) ||
+               (row->op >= OP_fcvt_fx && row->op <= OP_fcvt_xf) ||
+               (row->op >= OP_setf_sig && row->op <= OP_getf_d);
+    }
+}
+
+static void collect_float_rows(void)
+{
+    for (unsigned u = 0; u < UNIT_NONE; u++)
+        for (unsigned k = 0; k < rows_of[u].count; k++)
+            for (unsigned n = float_weight(&insn_rows[rows_of[u].row[k]]); n > 0; n--)
+                float_rows[u].row[float_rows[u].count++] = rows_of[u].row[k];
 }
 
 static void put64(uint8_t *p, uint64_t v)
@@ -198,21 +246,44 @@ static bool is_relative(const struct insn_row *row)
     }
 }
 
+/* Few registers, so that results are used; status field 0 and the precision of doubles mostly. */
+static uint64_t with_few_registers(struct rng *r, const struct insn_row *row, uint64_t slot)
+{
+    for (unsigned at = 6; row->unit == UNIT_F && at < 34; at += 7)
+        slot &= ~(0x70ull << at);
+    if (row->unit == UNIT_F && chance(r, 85))
+        slot &= ~(3ull << 34);
+    if ((row->flags & IF_MEM) && row->unit == UNIT_M)
+        slot &= ~(0x70ull << (row->op >= OP_stfs && row->op <= OP_stf_spill ? 13 : 6));
+    if (row->op >= OP_setf_sig && row->op <= OP_getf_d)
+        slot &= ~(0x60ull << 6 | 0x60ull << 13);
+    return slot;
+}
+
+static const struct insn_row *random_row(struct rng *r, const struct program *p, unsigned unit)
+{
+    bool floats = p->floats && float_rows[unit].count && chance(r, 95);
+    const struct row_list *l = floats ? &float_rows[unit] : &rows_of[unit];
+
+    return &insn_rows[l->row[below(r, l->count)]];
+}
+
 /* A valid encoding for a slot of the given unit; at is the bundle's number in the area. */
 static uint64_t random_insn(struct rng *r, const struct program *p, unsigned unit, unsigned at,
                             unsigned bundles, uint64_t *lslot)
 {
-    const struct row_list *l = &rows_of[unit];
     const struct insn_row *row;
     uint64_t slot;
 
     do
-        row = &insn_rows[l->row[below(r, l->count)]];
+        row = random_row(r, p, unit);
     while ((is_rare(row) && !chance(r, 12)) || (p->tame && needs_serialisation(row->op)));
     slot = rnd(r) & ((1ull << 41) - 1) & ~row->mask;
     *lslot = rnd(r) & ((1ull << 41) - 1);
-    if (chance(r, 60))
-        slot &= ~0x3full;                       /* p0 */
+    if (chance(r, p->floats && row->op != OP_br_cond ? 85 : 60))
+        slot &= ~0x3full; /* p0 */
+    if (p->floats)
+        slot = with_few_registers(r, row, slot);
     if ((row->flags & IF_MEM) && chance(r, 80)) /* the base register: one of r2..r31 */
         slot = (slot & ~(0x7full << 20)) | (uint64_t)(2 + below(r, 30)) << 20;
     if (is_relative(row) && chance(r, 95)) {
@@ -232,7 +303,8 @@ static void random_bundle(struct rng *r, const struct program *p, uint8_t *out, 
 
     do
         tmpl = below(r, 32);
-    while (!insn_templates[tmpl].valid);
+    while (!insn_templates[tmpl].valid ||
+           (p->floats && insn_templates[tmpl].unit[1] != UNIT_F && chance(r, 80)));
     for (unsigned s = 0; s < 3; s++) {
         unsigned unit = insn_templates[tmpl].unit[s];
 
@@ -342,6 +414,35 @@ static uint64_t value(struct rng *r, const struct program *p)
     }
 }
 
+/* A double in memory format, of any kind. */
+static uint64_t double_bits(struct rng *r)
+{
+    uint64_t sign = rnd(r) & 1ull << 63;
+    uint64_t frac = rnd(r) >> 12 & ~0ull << (chance(r, 50) ? 0 : below(r, 52));
+
+    switch (below(r, 16)) {
+    case 0:
+        return sign;
+    case 1: /* denormal */
+        return sign | frac >> below(r, 52);
+    case 2: /* infinity; seldom a NaN, since they spread */
+        frac = chance(r, 20) ? frac : 0;
+        return chance(r, 5) ? 0xfff8ull << 48 : sign | 0x7ffull << 52 | frac;
+    case 3:
+        return sign | (uint64_t)(1024 + below(r, 70)) << 52 | frac;
+    case 4:
+        return sign | (uint64_t)(1 + below(r, 60)) << 52 | frac;
+    case 5:
+        return sign | (uint64_t)(1990 + below(r, 57)) << 52 | frac;
+    case 6:
+        return sign | (uint64_t)below(r, 2048) << 52 | frac;
+    case 7: /* a single, too */
+        return sign | (uint64_t)(860 + below(r, 300)) << 52 | (frac & ~0ull << 29);
+    default:
+        return sign | (uint64_t)(1015 + below(r, 16)) << 52 | frac;
+    }
+}
+
 static void put_data(struct rng *r, struct program *p)
 {
     for (unsigned k = 0; k < 600; k++) {
@@ -349,6 +450,10 @@ static void put_data(struct rng *r, struct program *p)
 
         put64(p->ram + at, value(r, p));
     }
+    if (p->floats)
+        for (uint64_t at = 0; at < p->ram_size; at += 8)
+            if (at < IVT_ADDR || at >= CODE_ADDR + CODE_SIZE)
+                put64(p->ram + at, double_bits(r));
 }
 
 static void make_events(struct rng *r, struct program *p)
@@ -369,8 +474,9 @@ static void make_program(struct program *p, uint64_t seed)
 
     p->seed = seed;
     p->model = chance(&r, 50) ? CPU_MONTECITO : chance(&r, 70) ? CPU_POULSON : CPU_MADISON;
-    p->tame = chance(&r, 70);
-    p->loops = below(&r, 4) * 30;
+    p->floats = seed % 4 == 3;
+    p->tame = chance(&r, 70) || p->floats;
+    p->loops = p->floats ? 80 : below(&r, 4) * 30;
     p->slots = 50 + below(&r, MAX_SLOTS - 49);
     memset(p->ram, 0, sizeof p->ram);
     put_data(&r, p);
@@ -538,7 +644,7 @@ static void random_translations(struct rng *r, struct cpu *c, const struct progr
 
 static void random_registers(struct rng *r, struct cpu *c, const struct program *p)
 {
-    unsigned nats = chance(r, 50) ? 0 : below(r, 30);
+    unsigned nats = chance(r, p->floats ? 97 : 50) ? 0 : below(r, 30);
 
     for (unsigned n = 1; n < 128; n++) {
         if (n >= c->frame_top)
@@ -549,8 +655,11 @@ static void random_registers(struct rng *r, struct cpu *c, const struct program 
     }
     for (unsigned n = 0; n < 16; n++)
         c->bank_gr[n] = value(r, p);
+    for (unsigned n = 1; p->floats && n < 32; n++)
+        if (chance(r, 80))
+            cpu_set_gr(c, n, data_address(r, p) & ~7ull);
     for (unsigned n = 2; n < 128; n++)
-        cpu_set_fr(c, n, fp_value(r));
+        cpu_set_fr(c, n, p->floats && chance(r, 97) ? fp_from_double(double_bits(r)) : fp_value(r));
     cpu_set_pr_all(c, rnd(r));
     for (unsigned n = 0; n < 8; n++)
         c->br[n] = chance(r, 85) ? code_address(r) : value(r, p);
@@ -562,7 +671,7 @@ static void random_registers(struct rng *r, struct cpu *c, const struct program 
     c->unat = rnd(r) & rnd(r) & rnd(r);
     c->csd = value(r, p);
     c->pfs = random_pfs(r);
-    if (chance(r, 30))
+    if (chance(r, p->floats ? 5 : 30))
         c->fpsr = 0x9804c0270033full & ~(rnd(r) & 0x3f);
 }
 
@@ -603,7 +712,7 @@ static void load_program(struct vm *vm, const struct program *p)
 {
     struct rng r = {~p->seed * 0x2545f4914f6cdd1dull};
     struct cpu *c = vm->cpu;
-    bool rotated = chance(&r, 25);
+    bool rotated = chance(&r, p->floats ? 5 : 25);
 
     mem_dma_write(vm->mem, 0, p->ram, vm->ram_size);
     c->model = p->model;
@@ -612,7 +721,7 @@ static void load_program(struct vm *vm, const struct program *p)
     c->deterministic = true;
     random_translations(&r, c, p);
     random_stack(&r, c, p, rotated);
-    cpu_set_psr(c, random_psr(&r));
+    cpu_set_psr(c, p->floats && chance(&r, 90) ? PSR_IC | PSR_BN : random_psr(&r));
     random_registers(&r, c, p);
     random_control(&r, c, p);
     c->ip = code_address(&r);
@@ -957,6 +1066,9 @@ static bool check_program(const struct program *p, bool verbose)
     char why[200];
     unsigned other = 1 + (unsigned)(p->seed % (WAYS - 1));
 
+    if (p->floats)
+        other = WAYS - 1 - (p->seed >> 2 & 1);
+
     if (!check_way(p, &vms[0], &ways[0]) || !check_way(p, &vms[1], &ways[other])) {
         if (verbose)
             trace(p, &ways[2], p->slots > 12 ? p->slots - 12 : 0, p->slots);
@@ -1060,6 +1172,7 @@ int main(int argc, char **argv)
     signal(SIGFPE, on_signal);
 #endif
     collect_rows();
+    collect_float_rows();
     failed = run_all(first, count, verbose);
     printf("%" PRIu64 " programs, %" PRIu64 " runs, %" PRIu64 " slots, %" PRIu64
            " compared, %u failed\n",

@@ -101,6 +101,17 @@ static void check_left_over(struct jit_tr *t, const struct uop *u, unsigned slot
     }
 }
 
+/* A denormal operand flags more than the host's division, in sf1. */
+static void check_operand(struct jit_tr *t, const struct uop *u, unsigned x)
+{
+    sse_to_gr(&t->x, RAX, x);
+    x86_alu_rr(&t->x, X86_ADD, true, RAX, RAX);
+    x86_shift_ri(&t->x, X86_SHR, true, RAX, 53);
+    jit_add_stub(t, STUB_BAIL, u, x86_jcc(&t->x, CC_E));
+}
+
+/* Where the quotient is neither normal nor well inside the range, the flags that the host's division
+ * leaves are those of the sequence, too. */
 static void divide(struct jit_tr *t, const struct uop *u, unsigned n, unsigned d)
 {
     sse_mov(&t->x, 0, n);
@@ -153,6 +164,8 @@ bool jit_emit_division(struct jit_tr *t, const struct uop *u, const struct jit_d
     den = jit_fr_double(t, u, d->den);
     check_sf1(t, u);
     check_left_over(t, u, slot, written);
+    check_operand(t, u, n);
+    check_operand(t, u, den);
     divide(t, u, n, den);
     leave_record(t, u, slot, n, den);
     claim(t, slot, written, d->temps);

@@ -4,11 +4,8 @@
 #include "divide.h"
 #include "jit_impl.h"
 
-#define XMMS        16u
-#define NO_FR       0xffu
-#define SF0_FLAG_I  (FPSR_SF_SHIFT(0) + 12u) /* bit number in FPSR */
-#define MXCSR_PLAIN 0x1f80u                  /* all masked, to nearest, no flag */
-#define MXCSR_PE    0x20u
+#define XMMS  16u
+#define NO_FR 0xffu
 
 static void set_bit(uint64_t set[2], unsigned n)
 {
@@ -27,9 +24,39 @@ static struct jit_frs *frs(struct jit_tr *t)
 
 /* --- thunks --- */
 
+/* rax: the double without its sign, rcx: exponent and sign. */
+static void return_double(struct x86 *x)
+{
+    x86_shift_ri(x, X86_SHR, false, RCX, 17);
+    x86_shift_ri(x, X86_SHL, true, RCX, 63);
+    x86_alu_rr(x, X86_OR, true, RAX, RCX); /* no carry */
+    x86_ret(x);
+}
+
+/* Zeros and infinities: nothing but an integer bit in rax, edx the exponent less 0xfc01. */
+static void special_to_double(struct x86 *x, uint8_t *fail[4])
+{
+    uint8_t *zero, *infinite;
+
+    x86_alu_ri(x, X86_CMP, false, RDX, -0xfc01);
+    zero = x86_jcc(x, CC_E);
+    x86_alu_ri(x, X86_CMP, false, RDX, FP_EXP_SPEC - 0xfc01);
+    fail[0] = x86_jcc(x, CC_NE);
+    x86_alu_rr(x, X86_ADD, true, RAX, RAX);
+    fail[1] = x86_jcc(x, CC_NE);
+    fail[2] = x86_jcc(x, CC_AE);
+    x86_mov_ri(x, RAX, 0x7ffull << 52);
+    infinite = x86_jmp(x);
+    x86_bind_here(x, zero);
+    x86_test_rr(x, true, RAX, RAX);
+    fail[3] = x86_jcc(x, CC_NE);
+    x86_bind_here(x, infinite);
+    return_double(x);
+}
+
 static void emit_to_double(struct x86 *x)
 {
-    uint8_t *special, *fail[4];
+    uint8_t *special, *denormal, *fail[7];
 
     x86_load(x, RAX, RDX, offsetof(struct fpreg, sig));
     x86_alu_rm(x, X86_MOV, false, RCX, RDX, offsetof(struct fpreg, exp));
@@ -41,27 +68,22 @@ static void emit_to_double(struct x86 *x)
     x86_test_ri(x, RAX, 0x7ff);
     fail[0] = x86_jcc(x, CC_NE);
     x86_test_rr(x, true, RAX, RAX);
-    fail[1] = x86_jcc(x, CC_NS);
+    denormal = x86_jcc(x, CC_NS);
     x86_alu_rr(x, X86_ADD, true, RAX, RAX);
     x86_shift_ri(x, X86_SHR, true, RAX, 12);
     x86_alu_ri(x, X86_ADD, false, RDX, 1);
     x86_shift_ri(x, X86_SHL, true, RDX, 52);
     x86_alu_rr(x, X86_OR, true, RAX, RDX);
-    x86_shift_ri(x, X86_SHR, false, RCX, 17);
-    x86_shift_ri(x, X86_SHL, true, RCX, 63);
-    x86_alu_rr(x, X86_OR, true, RAX, RCX);
-    x86_ret(x);
-    x86_bind_here(x, special);
-    x86_alu_ri(x, X86_CMP, false, RDX, -0xfc01);
+    return_double(x);
+    x86_bind_here(x, denormal);
+    fail[1] = x86_jcc(x, CC_E);
+    x86_test_rr(x, false, RDX, RDX);
     fail[2] = x86_jcc(x, CC_NE);
-    x86_test_rr(x, true, RAX, RAX);
-    fail[3] = x86_jcc(x, CC_NE);
-    x86_shift_ri(x, X86_SHR, false, RCX, 17);
-    x86_shift_ri(x, X86_SHL, true, RCX, 63);
-    x86_mov_rr(x, RAX, RCX);
-    x86_test_rr(x, true, RAX, RAX);
-    x86_ret(x);
-    for (unsigned k = 0; k < 4; k++)
+    x86_shift_ri(x, X86_SHR, true, RAX, 11);
+    return_double(x);
+    x86_bind_here(x, special);
+    special_to_double(x, fail + 3);
+    for (unsigned k = 0; k < 7; k++)
         x86_bind_here(x, fail[k]);
     x86_stc(x);
     x86_ret(x);
@@ -69,58 +91,44 @@ static void emit_to_double(struct x86 *x)
 
 static void emit_to_reg(struct x86 *x)
 {
-    uint8_t *zero;
+    uint8_t *small, *special, *zero;
 
     x86_mov_rr(x, RCX, RAX);
-    x86_shift_ri(x, X86_SHR, true, RCX, 52);
-    x86_test_ri(x, RCX, 0x7ff);
-    zero = x86_jcc(x, CC_E);
     x86_shift_ri(x, X86_SHL, true, RAX, 12);
     x86_shift_ri(x, X86_SHR, true, RAX, 1);
+    x86_shift_ri(x, X86_SHR, true, RCX, 52);
+    x86_test_ri(x, RCX, 0x7ff);
+    small = x86_jcc(x, CC_E);
     x86_bit_ri(x, X86_BTS, RAX, 63);
     x86_store(x, RDX, offsetof(struct fpreg, sig), RAX);
     x86_alu_rr(x, X86_MOV, false, RAX, RCX);
     x86_alu_ri(x, X86_AND, false, RAX, 0x7ff);
     x86_alu_ri(x, X86_ADD, false, RAX, 0xfc00);
+    x86_alu_ri(x, X86_CMP, false, RAX, 0xfc00 + 0x7ff);
+    special = x86_jcc(x, CC_NE);
+    x86_mov_ri(x, RAX, FP_EXP_SPEC);
+    x86_bind_here(x, special);
     x86_shift_ri(x, X86_SHR, false, RCX, 11);
     x86_shift_ri(x, X86_SHL, false, RCX, 17);
     x86_alu_rr(x, X86_OR, false, RAX, RCX);
     x86_alu_mr(x, X86_MOV, false, RDX, offsetof(struct fpreg, exp), RAX);
     x86_ret(x);
-    x86_bind_here(x, zero);
+    x86_bind_here(x, small); /* denormal or zero */
+    x86_store(x, RDX, offsetof(struct fpreg, sig), RAX);
     x86_shift_ri(x, X86_SHR, false, RCX, 11);
     x86_shift_ri(x, X86_SHL, false, RCX, 17);
+    x86_test_rr(x, true, RAX, RAX);
+    zero = x86_jcc(x, CC_E);
+    x86_alu_ri(x, X86_OR, false, RCX, 0xfc01);
+    x86_bind_here(x, zero);
     x86_alu_mr(x, X86_MOV, false, RDX, offsetof(struct fpreg, exp), RCX);
-    x86_mov_ri(x, RAX, 0);
-    x86_store(x, RDX, offsetof(struct fpreg, sig), RAX);
-    x86_ret(x);
-}
-
-static void emit_fold(struct x86 *x)
-{
-    uint8_t *exact;
-
-    x86_mxcsr(x, 3, JR_CPU, CPU_OFF(mxcsr));
-    x86_test_mi(x, JR_CPU, CPU_OFF(mxcsr), MXCSR_PE);
-    exact = x86_jcc(x, CC_E);
-    x86_alu_mi(x, X86_OR, false, JR_CPU, CPU_OFF(fpsr), 1 << SF0_FLAG_I);
-    x86_bind_here(x, exact);
-    x86_ret(x);
-}
-
-static void emit_clean(struct x86 *x)
-{
-    x86_mov_mi(x, JR_CPU, CPU_OFF(mxcsr), MXCSR_PLAIN);
-    x86_mxcsr(x, 2, JR_CPU, CPU_OFF(mxcsr));
     x86_ret(x);
 }
 
 void jit_fr_thunks(struct jit *j)
 {
-    static void (*const emit[])(struct x86 *) = {emit_to_double, emit_to_reg, emit_fold,
-                                                 emit_clean};
-    uint32_t *const at[] = {&j->thunks.to_double, &j->thunks.to_reg, &j->thunks.fold,
-                            &j->thunks.clean};
+    static void (*const emit[])(struct x86 *) = {emit_to_double, emit_to_reg};
+    uint32_t *const at[] = {&j->thunks.to_double, &j->thunks.to_reg};
 
     jit_emit_routines(j, emit, at, sizeof emit / sizeof *emit);
 }
@@ -130,17 +138,11 @@ static void call_thunk(struct jit_tr *t, uint32_t offset)
     x86_call_to(&t->x, t->jit->arena.rw + offset);
 }
 
-/* While the guest's inexact flag is clear, the host's is watched: thunk fold or clean. */
-static void if_watched(struct jit_tr *t, uint32_t offset)
+/* The flags of what comes are the host's again. */
+static void clean_flags(struct jit_tr *t)
 {
-    uint8_t *flagged;
-
-    if (!t->fp_arith)
-        return;
-    x86_bt_mi(&t->x, JR_CPU, CPU_OFF(fpsr), SF0_FLAG_I);
-    flagged = x86_jcc(&t->x, CC_B);
-    call_thunk(t, offset);
-    x86_bind_here(&t->x, flagged);
+    if (t->fp_arith)
+        call_thunk(t, t->jit->flags.clean);
 }
 
 /* --- SSE registers --- */
@@ -389,7 +391,6 @@ static void store_frs(struct jit_tr *t, const struct jit_frs *f)
 void jit_fr_write_back(struct jit_tr *t, const struct jit_live *l)
 {
     store_frs(t, &l->fr);
-    if_watched(t, t->jit->thunks.fold);
 }
 
 void jit_fr_reload(struct jit_tr *t, const struct jit_live *l, unsigned except)
@@ -397,7 +398,7 @@ void jit_fr_reload(struct jit_tr *t, const struct jit_live *l, unsigned except)
     for (unsigned n = 0; n < 128; n++)
         if (l->fr.x[n] != JIT_NO_XMM && (n != except || n == 0))
             sse_load(&t->x, l->fr.x[n], JR_CPU, FD_OFF(n));
-    if_watched(t, t->jit->thunks.clean);
+    clean_flags(t);
 }
 
 static void drop_all(struct jit_tr *t, bool keep_doubles)
@@ -422,7 +423,6 @@ static void drop_all(struct jit_tr *t, bool keep_doubles)
 
 void jit_fr_before_call(struct jit_tr *t)
 {
-    if_watched(t, t->jit->thunks.fold);
     for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++) {
         if (t->xmm_fr[x] == NO_FR)
             continue;
@@ -440,7 +440,7 @@ void jit_fr_after_call(struct jit_tr *t)
     for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++)
         if (t->xmm_loop >> x & 1)
             sse_load(&t->x, x, JR_CPU, FD_OFF(t->xmm_fr[x]));
-    if_watched(t, t->jit->thunks.clean);
+    clean_flags(t);
 }
 
 void jit_fr_after_handler(struct jit_tr *t, const struct uop *u)
@@ -485,15 +485,13 @@ static const struct uop *count_op(struct fr_use *c, const struct uop *u, const s
 
 void jit_fr_begin(struct jit_tr *t)
 {
-    uint8_t src[3], dst;
-
     memset(frs(t)->x, JIT_NO_XMM, sizeof frs(t)->x);
     memset(t->xmm_fr, NO_FR, sizeof t->xmm_fr);
     frs(t)->dbl[0] = frs(t)->mem[0] = 3; /* f0 and f1 */
     for (unsigned k = 1; k < t->b->count; k++) {
         const struct uop *u = &t->b->uops[k];
 
-        if (u->fn && jit_fr_double_op(u, src, &dst))
+        if (u->fn && jit_fr_computes(u))
             t->fp_arith = true;
     }
 }
@@ -506,6 +504,7 @@ void jit_fr_loop_set(struct jit_tr *t)
     for (const struct uop *u = &t->b->uops[1]; u < end; u++)
         if (u->fn)
             u = count_op(&use, u, end);
+    use.count[0] = 0;
     for (unsigned x = 0; x < JIT_LOOP_XMMS; x++) {
         unsigned best = 0;
 
@@ -525,7 +524,6 @@ void jit_fr_loop_enter(struct jit_tr *t)
 {
     struct jit_frs *f = frs(t);
 
-    if_watched(t, t->jit->thunks.clean);
     for (unsigned n = 2; n < 128; n++) {
         struct jit_stub *s;
 
@@ -563,17 +561,16 @@ void jit_fr_loop_back(struct jit_tr *t, const struct uop *u, struct jit_live *l)
     store_frs(t, &rest);
 }
 
-uint8_t *jit_fr_check_status(struct jit_tr *t)
+uint8_t *jit_fr_enter_flags(struct jit_tr *t)
 {
-    /* No trap enabled, no flush to zero, range as in memory, to nearest: then what a result that
-     * the handler has to look at again has left of flags is what the handler sets. */
-    const uint32_t controls = (FPSR_SF_FTZ | FPSR_SF_WRE | 3u << FPSR_SF_RC_SHIFT)
-                              << FPSR_SF_SHIFT(0);
+    uint8_t *live, *unusual;
 
     if (!t->fp_arith)
         return NULL;
-    x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, CPU_OFF(fpsr));
-    x86_alu_ri(&t->x, X86_AND, false, RAX, (int32_t)(controls | FPSR_TRAPS));
-    x86_alu_ri(&t->x, X86_CMP, false, RAX, FPSR_TRAPS);
-    return x86_jcc(&t->x, CC_NE);
+    x86_cmp_mb(&t->x, JR_CPU, CPU_OFF(flags_live), 0);
+    live = x86_jcc(&t->x, CC_NE);
+    call_thunk(t, t->jit->flags.enter);
+    unusual = x86_jcc(&t->x, CC_B);
+    x86_bind_here(&t->x, live);
+    return unusual;
 }

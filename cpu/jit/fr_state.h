@@ -2,8 +2,10 @@
  *
  * A register is a double in an SSE register or in cpu.fd, or in register format in cpu.fr, or
  * nothing is known. Emitters ask for the form they need; conversions are emitted. What a block
- * leaves behind is written by jit_fr_write_back. Only normal doubles and zeros are doubles here:
- * whatever else turns up is the interpreter's. Code may use rax, rcx, rdx, xmm0 and xmm1.
+ * leaves behind is written by jit_fr_write_back. All that has the register format of a double may
+ * be a double here except NaNs, of which only the one that invalid operations leave is there: then
+ * it does not matter which of several NaNs an instruction takes. Code may use rax, rcx, rdx, xmm0
+ * and xmm1.
  */
 #ifndef KITTSON_CPU_JIT_FR_STATE_H
 #define KITTSON_CPU_JIT_FR_STATE_H
@@ -40,7 +42,6 @@ struct jit_frs {
 struct jit_thunks {
     uint32_t to_double;   /* rdx: register format; rax: the double, carry: there is none */
     uint32_t to_reg;      /* rax: double, rdx: where the register format goes */
-    uint32_t fold, clean; /* host's inexact flag into FPSR.sf0; and forgotten */
 };
 void jit_fr_thunks(struct jit *j);
 
@@ -50,9 +51,9 @@ void jit_fr_loop_set(struct jit_tr *t);
 void jit_fr_loop_enter(struct jit_tr *t);
 /* Before jumping back to the head of the loop; u is the branch. */
 void jit_fr_loop_back(struct jit_tr *t, const struct uop *u, struct jit_live *l);
-/* Whether the block computes with doubles; then the status field must be the usual one. Emits the
- * test and returns where the jump is that is taken otherwise, or NULL. */
-uint8_t *jit_fr_check_status(struct jit_tr *t);
+/* If the block computes with doubles: emits the test that the status field is the usual one, has
+ * the host's flags count, and returns where the jump is that is taken otherwise. Else NULL. */
+uint8_t *jit_fr_enter_flags(struct jit_tr *t);
 
 /* The SSE register FR n is in as a double, made so if need be. It stays there until the operation
  * is done. Where it is not a double the interpreter takes over at u. */
@@ -90,5 +91,7 @@ void jit_fr_after_handler(struct jit_tr *t, const struct uop *u);
 bool jit_fr_touches(const struct uop *u);
 /* Operations on doubles alone; src and dst get the registers (0: none). */
 bool jit_fr_double_op(const struct uop *u, uint8_t src[3], uint8_t *dst);
+/* Operations whose native code leaves flags in MXCSR. */
+bool jit_fr_computes(const struct uop *u);
 
 #endif

@@ -67,6 +67,7 @@ void jit_reset(struct jit *j)
     j->arena.used = (emit_enter(&j->arena) + 15) & ~(size_t)15;
     jit_fr_thunks(j);
     jit_branch_routines(j);
+    jit_flags_routines(j);
     jit_alat_routines(j);
     j->resets++;
 }

@@ -3,6 +3,7 @@
 #define KITTSON_CPU_JIT_JIT_IMPL_H
 
 #include "arena.h"
+#include "host_flags.h"
 #include "translate.h"
 
 #define JIT_BLOCK_ROOM 65536u /* more than any one block becomes */
@@ -25,6 +26,7 @@ struct jit {
     struct jit_tr tr; /* the translation in progress */
     struct jit_thunks thunks;
     struct jit_branch branch;
+    struct jit_host_flags flags;
     uint32_t alat_place; /* routine of ops_alat.c */
     bool host_fma;
     unsigned divisions; /* translated */

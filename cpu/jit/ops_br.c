@@ -513,6 +513,7 @@ static void emit_find(struct x86 *x)
 /* Where blocks without native code are entered: rsi is the block. */
 static void emit_cold(struct x86 *x)
 {
+    jit_flags_fold(x);
     x86_alu_ri(x, X86_ADD, true, RSI, (int32_t)offsetof(struct block, uops));
 #ifdef KITTSON_TRAMPOLINE
     x86_mov_rr(x, RAX, RSI);

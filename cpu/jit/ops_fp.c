@@ -1,9 +1,10 @@
 /* Floating point in native code.
  *
- * Doubles are computed with the host's instructions where that is exact, flags included: operands
- * normal or zero, results normal (fr_state.h says where registers stand; the block's entry has
- * looked at FPSR). Other precisions use the library's fast functions on register format. Whatever
- * is special (faults, traps, NaNs, denormals) is done by the operation's handler.
+ * Doubles are computed with the host's instructions, whose results and flags are the guest's once
+ * the block's entry has looked at FPSR: denormals, overflow, underflow (found after rounding by
+ * both) and invalid operations too (host_flags.h; fr_state.h says where registers stand and why
+ * NaNs do not matter). Other precisions use the library's fast functions on register format.
+ * Whatever is special there, and NaNs that come from memory, are the operation's handler's.
  */
 #include "fr_state.h"
 #include "jit_impl.h"
@@ -59,11 +60,21 @@ bool jit_fr_double_op(const struct uop *u, uint8_t src[3], uint8_t *dst)
     case OP_fcmp_eq:
     case OP_fcmp_lt:
     case OP_fcmp_le:
+    case OP_fcmp_unord:
         sources(src, u->r2, u->r3, 0);
-        return true;
+        return u->sf == 0;
     default:
         return false;
     }
+}
+
+bool jit_fr_computes(const struct uop *u)
+{
+    uint8_t src[3], dst;
+
+    if (u->op == OP_fcvt_fx || u->op == OP_fcvt_fx_trunc)
+        return u->sf == 0;
+    return u->op >= OP_fma && u->op <= OP_fcmp_unord && jit_fr_double_op(u, src, &dst);
 }
 
 /* --- writing doubles --- */
@@ -104,28 +115,13 @@ static struct jit_stub *result_stub(struct jit_tr *t, const struct uop *u, const
     return s;
 }
 
-/* The exponent of the double in xmm0 has to be well inside its range: zeros, denormals, infinities,
- * NaNs and what was perhaps tiny before rounding are the stub's. */
-static struct jit_stub *check_result(struct jit_tr *t, const struct uop *u, const struct result *r,
-                                     enum jit_accept how)
+/* rax: the upper half of a double that has to be no NaN; uses it up. */
+static void check_number(struct jit_tr *t, const struct uop *u, const struct result *r,
+                         enum jit_accept how)
 {
-    sse_to_gr(&t->x, RAX, 0);
-    x86_alu_rr(&t->x, X86_ADD, true, RAX, RAX);
-    x86_shift_ri(&t->x, X86_SHR, true, RAX, 53);
-    x86_alu_ri(&t->x, X86_SUB, false, RAX, 2);
-    x86_alu_ri(&t->x, X86_CMP, false, RAX, 0x7fc);
-    return result_stub(t, u, r, how, x86_jcc(&t->x, CC_A));
-}
-
-/* The double in rax has to be normal; uses rcx. The stub takes zeros. */
-static void check_normal(struct jit_tr *t, const struct uop *u, const struct result *r)
-{
-    x86_lea_index(&t->x, RCX, RAX, RAX, 0);
-    x86_shift_ri(&t->x, X86_SHR, true, RCX, 53);
-    x86_alu_ri(&t->x, X86_SUB, false, RCX, 1);
-    x86_alu_ri(&t->x, X86_CMP, false, RCX, 0x7fd);
-    (void)result_stub(t, u, r, u->op == OP_ldfd && u->sub == LD_A ? ACCEPT_NOTHING : ACCEPT_BITS,
-                      x86_jcc(&t->x, CC_A));
+    x86_alu_rr(&t->x, X86_ADD, false, RAX, RAX);
+    x86_alu_ri(&t->x, X86_CMP, false, RAX, (int32_t)0xffe00000);
+    (void)result_stub(t, u, r, how, x86_jcc(&t->x, CC_AE));
 }
 
 /* The result is in r->x. Loads still have their address to update, handlers do that too. */
@@ -150,54 +146,65 @@ static bool end_double(struct jit_tr *t, const struct uop *u, const struct resul
     return true;
 }
 
-static bool end_xmm0(struct jit_tr *t, const struct uop *u, const struct result *r)
-{
-    sse_mov(&t->x, r->x, 0);
-    return end_double(t, u, r);
-}
-
 /* --- multiply-add of doubles --- */
 
-static void negate_xmm0(struct jit_tr *t)
+/* x = a op b; xmm0 and xmm1 may be lost. */
+static void arithmetic(struct jit_tr *t, enum x86_sse op, unsigned x, unsigned a, unsigned b)
 {
-    x86_mov_ri(&t->x, RAX, 1ull << 63);
-    sse_from_gr(&t->x, 1, RAX);
-    sse_xor(&t->x, 0, 1);
+    bool commutes = op == SSE_ADD || op == SSE_MUL;
+
+    if (t->jit->host_fma) {
+        vex_op(&t->x, op, x, a, b);
+    } else if (x == b && commutes) {
+        sse_op(&t->x, op, x, a);
+    } else if (x == b && x != a) {
+        sse_mov(&t->x, 0, a);
+        sse_op(&t->x, op, 0, b);
+        sse_mov(&t->x, x, 0);
+    } else {
+        sse_mov(&t->x, x, a);
+        sse_op(&t->x, op, x, b);
+    }
 }
 
-/* No addend: fmpy, fnmpy, and fnorm, which only moves. */
-static void product(struct jit_tr *t, const struct uop *u, unsigned a, unsigned b, bool moves,
-                    const struct result *r)
+/* x = +-a * b +- c. The accumulator is whatever operand is in x already. */
+static void fused(struct jit_tr *t, unsigned op, unsigned x, unsigned a, unsigned b, unsigned c)
 {
-    struct jit_stub *s;
+    unsigned opcode = op == OP_fma ? VEX_FMADD : op == OP_fms ? VEX_FMSUB : VEX_FNMADD;
 
-    sse_mov(&t->x, 0, a);
-    if (!moves)
-        sse_op(&t->x, SSE_MUL, 0, b);
-    if (u->op == OP_fnma)
-        negate_xmm0(t);
-    if (moves)
+    if (x != c && x == a) {
+        vex_fma(&t->x, opcode + VEX_FMA_213, x, b, c);
+    } else if (x != c && x == b) {
+        vex_fma(&t->x, opcode + VEX_FMA_213, x, a, c);
+    } else {
+        sse_mov(&t->x, x, c);
+        vex_fma(&t->x, opcode + VEX_FMA_231, x, a, b);
+    }
+}
+
+/* No addend: fmpy, fnmpy; f1 as the second factor makes it fnorm. A negative zero as the addend
+ * turns the sign of a product, zeros' too, but none of a NaN. */
+static void product(struct jit_tr *t, const struct uop *u, unsigned x, unsigned a, unsigned b)
+{
+    if (u->op != OP_fnma) {
+        arithmetic(t, SSE_MUL, x, a, b);
         return;
-    s = check_result(t, u, r, ACCEPT_PRODUCT);
-    s->a = (uint8_t)a;
-    s->b = (uint8_t)b;
+    }
+    x86_mov_ri(&t->x, RAX, 1ull << 63);
+    sse_from_gr(&t->x, 0, RAX);
+    fused(t, u->op, 0, a, b, 0);
+    sse_mov(&t->x, x, 0);
 }
 
 /* fadd, fsub and their kind: v and the addend c. */
-static void sum(struct jit_tr *t, const struct uop *u, unsigned v, unsigned c,
-                const struct result *r)
+static void sum(struct jit_tr *t, const struct uop *u, unsigned x, unsigned v, unsigned c)
 {
-    sse_mov(&t->x, 0, u->op == OP_fnma ? c : v);
-    sse_op(&t->x, u->op == OP_fma ? SSE_ADD : SSE_SUB, 0, u->op == OP_fnma ? v : c);
-    (void)check_result(t, u, r, ACCEPT_SUM);
-}
-
-static void fused(struct jit_tr *t, const struct uop *u, unsigned a, unsigned b, unsigned c,
-                  const struct result *r)
-{
-    sse_mov(&t->x, 0, c);
-    vex_fma(&t->x, u->op == OP_fma ? 0xb9 : u->op == OP_fms ? 0xbb : 0xbd, 0, a, b);
-    (void)check_result(t, u, r, ACCEPT_NOTHING);
+    if (u->op == OP_fma)
+        arithmetic(t, SSE_ADD, x, v, c);
+    else if (u->op == OP_fms)
+        arithmetic(t, SSE_SUB, x, v, c);
+    else
+        arithmetic(t, SSE_SUB, x, c, v);
 }
 
 static bool any_wide(const struct jit_tr *t, const struct uop *u)
@@ -207,31 +214,30 @@ static bool any_wide(const struct jit_tr *t, const struct uop *u)
     return jit_frs_has(w, u->r2) || jit_frs_has(w, u->r3) || jit_frs_has(w, u->r4);
 }
 
+static bool is_sum(const struct uop *u)
+{
+    return u->r2 != 0 && (u->r3 == 1 || u->r4 == 1);
+}
+
 static bool fma_double(struct jit_tr *t, const struct uop *u)
 {
-    bool one = u->r3 == 1 || u->r4 == 1;
-    unsigned a = jit_fr_double(t, u, u->r3), b = jit_fr_double(t, u, u->r4);
+    unsigned f3 = u->r3 == 1 ? u->r4 : u->r3, f4 = u->r3 == 1 ? u->r3 : u->r4;
+    unsigned a = jit_fr_double(t, u, f3), b = is_sum(u) ? 0 : jit_fr_double(t, u, f4);
     unsigned c = u->r2 ? jit_fr_double(t, u, u->r2) : 0;
     struct result r = begin_double(t, u);
 
-    if (u->r3 == 1) { /* then f4 is the other factor, if any */
-        unsigned swap = a;
-
-        a = b;
-        b = swap;
-    }
     if (u->r2 == 0)
-        product(t, u, a, b, one, &r);
-    else if (one)
-        sum(t, u, a, c, &r);
+        product(t, u, r.x, a, b);
+    else if (is_sum(u))
+        sum(t, u, r.x, a, c);
     else
-        fused(t, u, a, b, c, &r);
-    return end_xmm0(t, u, &r);
+        fused(t, u->op, r.x, a, b, c);
+    return end_double(t, u, &r);
 }
 
 static bool fits_double(const struct jit_tr *t, const struct uop *u)
 {
-    bool plain = u->r2 == 0 || u->r3 == 1 || u->r4 == 1;
+    bool plain = u->r2 == 0 ? u->op != OP_fnma : is_sum(u);
 
     return u->sub == PC_D && u->sf == 0 && u->r3 != 0 && u->r4 != 0 && !any_wide(t, u) &&
            (plain || t->jit->host_fma);
@@ -353,9 +359,9 @@ static void load_double(struct jit_tr *t, const struct uop *u, const struct resu
         x86_alu_rx(&t->x, X86_MOV, RAX, JR_TLB, RAX, offsetof(struct stlb_entry, pa));
         x86_store(&t->x, JR_CPU, CPU_OFF(scratch), RAX);
     }
-    x86_load_index(&t->x, 8, RAX, RCX, va);
-    check_normal(t, u, r);
-    sse_from_gr(&t->x, r->x, RAX);
+    sse_load_index(&t->x, r->x, RCX, va);
+    x86_load_index_disp(&t->x, 4, RAX, RCX, va, 4);
+    check_number(t, u, r, u->sub == LD_A ? ACCEPT_NOTHING : ACCEPT_INFINITY);
     if (u->sub == LD_A) {
         x86_mov_rr(&t->x, RDX, va);
         x86_alu_ri(&t->x, X86_AND, false, RDX, MEM_PAGE_SIZE - 1);
@@ -518,8 +524,9 @@ static bool setf_d(struct jit_tr *t, const struct uop *u)
         return true;
     r = begin_double(t, u);
     jit_src_into(t, u->r2, RAX);
-    check_normal(t, u, &r);
     sse_from_gr(&t->x, r.x, RAX);
+    x86_shift_ri(&t->x, X86_SHR, true, RAX, 32);
+    check_number(t, u, &r, ACCEPT_INFINITY);
     return end_double(t, u, &r);
 }
 
@@ -596,7 +603,10 @@ static bool fmerge(struct jit_tr *t, const struct uop *u)
         sse_mov(&t->x, r.x, value);
     } else {
         merge_sign(t, u, sign, value);
-        sse_from_gr(&t->x, r.x, RAX);
+        sse_from_gr(&t->x, 0, RAX);
+        x86_shift_ri(&t->x, X86_SHR, true, RAX, 32);
+        check_number(t, u, &r, ACCEPT_NOTHING);
+        sse_mov(&t->x, r.x, 0);
     }
     return end_double(t, u, &r);
 }
@@ -606,7 +616,7 @@ static bool fcmp(struct jit_tr *t, const struct uop *u)
     bool done;
 
     if (jit_frs_has(t->live.fr.wide, u->r2) || jit_frs_has(t->live.fr.wide, u->r3) ||
-        u->p1 == u->p2)
+        u->p1 == u->p2 || u->sf != 0)
         return false;
     (void)jit_fr_double(t, u, u->r2);
     (void)jit_fr_double(t, u, u->r3);
@@ -648,10 +658,10 @@ static bool xma_l(struct jit_tr *t, const struct uop *u)
     return end_mem(t, u->r1, false, skip);
 }
 
-/* A double to an integer: the host says by its smallest integer what is out of range. */
+/* A double to an integer: both say by the smallest integer and a flag what is out of range. The
+ * host's conversion does not flag denormals, its comparison does. */
 static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
 {
-    struct jit_stub *s;
     uint8_t *skip;
     unsigned x;
 
@@ -661,12 +671,10 @@ static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
         return true;
     x = jit_fr_double(t, u, u->r2);
     skip = begin_mem(t, u, u->r1);
+    sse_compare(&t->x, false, x, x);
     sse_to_int(&t->x, u->op == OP_fcvt_fx_trunc ? 0x2c : 0x2d, RAX, x);
-    x86_alu_ri(&t->x, X86_CMP, true, RAX, 1);
-    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_O));
     x86_mov_ri(&t->x, RDX, FP_EXP_INT);
     put_fr(t, u, u->r1);
-    s->back = t->x.p;
     return end_mem(t, u->r1, false, skip);
 }
 
@@ -680,5 +688,6 @@ jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
     [OP_xma_l] = xma_l,       [OP_fmerge_s] = fmerge,
     [OP_fmerge_ns] = fmerge,  [OP_fcmp_eq] = fcmp,
     [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
+    [OP_fcmp_unord] = fcmp,
     [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
 };

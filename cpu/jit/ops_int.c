@@ -406,9 +406,24 @@ static const struct relation relations[OP_COUNT] = {
     [OP_cmp_ne_i] = {CC_NE, CMP_RI},  [OP_cmp4_ne] = {CC_NE, CMP_RR4},
     [OP_cmp4_gt] = {CC_G, CMP_RR4},   [OP_cmp4_le] = {CC_LE, CMP_RR4},
     [OP_cmp4_ge] = {CC_GE, CMP_RR4},  [OP_cmp4_ne_i] = {CC_NE, CMP_RI4},
-    [OP_fcmp_eq] = {CC_E, CMP_FR},    [OP_fcmp_lt] = {CC_A, CMP_FR},
-    [OP_fcmp_le] = {CC_AE, CMP_FR},
+    [OP_fcmp_eq] = {CC_NE, CMP_FR},   [OP_fcmp_lt] = {CC_A, CMP_FR},
+    [OP_fcmp_le] = {CC_AE, CMP_FR},   [OP_fcmp_unord] = {CC_P, CMP_FR},
 };
+
+/* f3 with f2: "above" is what one instruction tells that is false for NaNs. */
+static void compare_doubles(struct jit_tr *t, const struct uop *u)
+{
+    const uint8_t *x = t->live.fr.x;
+
+    if (u->op == OP_fcmp_eq) {
+        sse_mov(&t->x, 0, x[u->r2]);
+        sse_equal(&t->x, 0, x[u->r3]);
+        sse_to_gr(&t->x, RCX, 0);
+        x86_test_rr(&t->x, false, RCX, RCX);
+    } else {
+        sse_compare(&t->x, u->op != OP_fcmp_unord, x[u->r3], x[u->r2]);
+    }
+}
 
 /* Sets the host's flags; uses rcx and rdx. */
 static void compare(struct jit_tr *t, const struct uop *u)
@@ -417,8 +432,8 @@ static void compare(struct jit_tr *t, const struct uop *u)
     bool wide = kind == CMP_RR || kind == CMP_RI;
     unsigned b;
 
-    if (kind == CMP_FR) { /* f3 with f2: no NaNs, and "above" is what one instruction tells */
-        sse_compare(&t->x, t->live.fr.x[u->r3], t->live.fr.x[u->r2]);
+    if (kind == CMP_FR) {
+        compare_doubles(t, u);
         return;
     }
     if (u->r3 == 0 && (kind == CMP_RR || kind == CMP_RR4)) {

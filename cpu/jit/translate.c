@@ -186,10 +186,8 @@ static void reload(struct jit_tr *t, unsigned set)
 
 void jit_call_c(struct jit_tr *t, const void *fn)
 {
-    x86_mov_ri_keep_flags(&t->x, RAX, (uint64_t)(uintptr_t)fn);
-    x86_alu_ri(&t->x, X86_SUB, true, RSP, 8);
-    x86_call_reg(&t->x, RAX);
-    x86_lea(&t->x, RSP, RSP, 8);
+    x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)fn);
+    x86_call_to(&t->x, t->jit->arena.rw + t->jit->flags.call);
 }
 
 /* Dirty ones are stored where the guest's register lives anyway; all are loaded from there again.
@@ -209,10 +207,9 @@ void jit_save_around(struct jit_tr *t, bool before)
 /* Leaves through a C function of the handler's kind. */
 void jit_leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn)
 {
-    x86_mov_rr(&t->x, RDI, JR_CPU);
     x86_mov_ri(&t->x, RSI, (uint64_t)(uintptr_t)u);
     x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)fn);
-    x86_jmp_reg(&t->x, RAX);
+    x86_bind(&t->x, x86_jmp(&t->x), t->jit->arena.rw + t->jit->flags.leave);
 }
 
 static void return_null(struct jit_tr *t)
@@ -381,42 +378,18 @@ static void emit_fr_settle_stub(struct jit_tr *t, struct jit_stub *s)
     x86_bind(&t->x, x86_jmp(&t->x), s->back);
 }
 
-/* Jumps back if the double in a register is a zero. */
-static void accept_zero(struct jit_tr *t, struct jit_stub *s, unsigned x)
+/* Jumps back if the double loaded is an infinity. */
+static void accept_infinity(struct jit_tr *t, struct jit_stub *s)
 {
     uint8_t *no;
 
-    if (x != RAX || s->accept != ACCEPT_BITS)
-        sse_to_gr(&t->x, RAX, x);
-    x86_lea_index(&t->x, RCX, RAX, RAX, 0);
-    x86_test_rr(&t->x, true, RCX, RCX);
+    sse_to_gr(&t->x, RAX, s->x);
+    x86_alu_rr(&t->x, X86_ADD, true, RAX, RAX);
+    x86_mov_ri(&t->x, RCX, 0x7ffull << 53);
+    x86_alu_rr(&t->x, X86_CMP, true, RAX, RCX);
     no = x86_jcc(&t->x, CC_NE);
-    if (s->accept == ACCEPT_BITS)
-        sse_from_gr(&t->x, s->x, RAX);
-    else
-        sse_mov(&t->x, s->x, 0);
     x86_bind(&t->x, x86_jmp(&t->x), s->accepted);
     x86_bind_here(&t->x, no);
-}
-
-static void accept_product(struct jit_tr *t, struct jit_stub *s)
-{
-    uint8_t *no;
-
-    sse_to_gr(&t->x, RAX, 0);
-    x86_alu_rr(&t->x, X86_ADD, true, RAX, RAX);
-    no = x86_jcc(&t->x, CC_NE);
-    accept_zero(t, s, s->a);
-    accept_zero(t, s, s->b);
-    x86_bind_here(&t->x, no);
-}
-
-static void accept(struct jit_tr *t, struct jit_stub *s)
-{
-    if (s->accept == ACCEPT_PRODUCT)
-        accept_product(t, s);
-    else if (s->accept != ACCEPT_NOTHING)
-        accept_zero(t, s, 0);
 }
 
 static void emit_fr_result_stub(struct jit_tr *t, struct jit_stub *s)
@@ -424,7 +397,8 @@ static void emit_fr_result_stub(struct jit_tr *t, struct jit_stub *s)
     const struct uop *next = s->u + 1;
     uint8_t *ok;
 
-    accept(t, s);
+    if (s->accept == ACCEPT_INFINITY)
+        accept_infinity(t, s);
     call_copy(t, s->u, &s->live);
     call_for_fr(t, fr_to_double, s->reg);
     x86_test_al(&t->x);
@@ -626,7 +600,7 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
         x86_test_mi(&t->x, JR_CPU, CPU_OFF(deny), b->uses);
         slow[1] = x86_jcc(&t->x, CC_NE);
     }
-    slow[3] = jit_fr_check_status(t);
+    slow[3] = jit_fr_enter_flags(t);
     reload(t, ~0u);
     jit_fr_loop_enter(t);
     t->loop_head = t->x.p;

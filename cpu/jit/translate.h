@@ -46,12 +46,7 @@ enum jit_stub_kind {
 };
 
 /* What STUB_FR_RESULT lets pass before it calls the handler. */
-enum jit_accept {
-    ACCEPT_NOTHING,
-    ACCEPT_SUM,     /* xmm0: an exact zero */
-    ACCEPT_PRODUCT, /* xmm0: a zero from a zero among a and b */
-    ACCEPT_BITS,    /* rax: a zero */
-};
+enum jit_accept { ACCEPT_NOTHING, ACCEPT_INFINITY };
 
 /* Cold code behind the block: reached by the jump at `from`, may come back to `back`. */
 struct jit_stub {
@@ -59,7 +54,7 @@ struct jit_stub {
     const struct uop *u;
     struct jit_live live;
     uint8_t kind, size, va, reg; /* reg: host register loaded, or guest register stored */
-    uint8_t x, a, b, accept;     /* SSE registers of STUB_FR_RESULT */
+    uint8_t x, accept;           /* of STUB_FR_RESULT: SSE register, enum jit_accept */
 };
 
 struct jit_tr {
@@ -142,7 +137,7 @@ void jit_alat_insert(struct jit_tr *t, unsigned size);
  * rcx and rdx are lost where entries are outstanding. */
 void jit_note_stored(struct jit_tr *t, const struct uop *u, unsigned va, unsigned size);
 
-/* A call of a C function with the stack aligned; rax holds its address. */
+/* A call of a C function; rax holds its address. */
 void jit_call_c(struct jit_tr *t, const void *fn);
 /* Keeps guest registers in host registers that a call may change: before it, and after. */
 void jit_save_around(struct jit_tr *t, bool before);

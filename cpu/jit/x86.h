@@ -227,14 +227,6 @@ static inline void x86_mov_ri(struct x86 *x, unsigned dst, uint64_t imm)
     }
 }
 
-/* A move that leaves the flags alone whatever the value. */
-static inline void x86_mov_ri_keep_flags(struct x86 *x, unsigned dst, uint64_t imm)
-{
-    x86_rex(x, true, 0, 0, dst, false);
-    x86_byte(x, 0xb8 | (dst & 7));
-    x86_bytes(x, &imm, 8);
-}
-
 static inline void x86_mov_rr(struct x86 *x, unsigned dst, unsigned src)
 {
     if (dst != src)
@@ -442,9 +434,9 @@ static inline void x86_movsxd(struct x86 *x, unsigned dst, unsigned src)
     x86_modrm_reg(x, dst, src);
 }
 
-/* Zero-extending load of 1, 2, 4 or 8 bytes from [base + index]. */
-static inline void x86_load_index(struct x86 *x, unsigned size, unsigned dst, unsigned base,
-                                  unsigned index)
+/* Zero-extending load of 1, 2, 4 or 8 bytes from [base + index + disp]. */
+static inline void x86_load_index_disp(struct x86 *x, unsigned size, unsigned dst, unsigned base,
+                                       unsigned index, int8_t disp)
 {
     x86_rex(x, size == 8, dst, index, base, false);
     if (size <= 2) {
@@ -453,7 +445,13 @@ static inline void x86_load_index(struct x86 *x, unsigned size, unsigned dst, un
     } else {
         x86_byte(x, 0x8b);
     }
-    x86_modrm_index(x, dst, base, index, 0);
+    x86_modrm_index(x, dst, base, index, disp);
+}
+
+static inline void x86_load_index(struct x86 *x, unsigned size, unsigned dst, unsigned base,
+                                  unsigned index)
+{
+    x86_load_index_disp(x, size, dst, base, index, 0);
 }
 
 static inline void x86_store_index(struct x86 *x, unsigned size, unsigned base, unsigned index,

@@ -83,6 +83,16 @@ static inline void sse_to_gr(struct x86 *x, unsigned gr, unsigned xmm)
     sse_rr(x, 0x66, true, 0x7e, xmm, gr);
 }
 
+/* movsd xmm, [base + index] */
+static inline void sse_load_index(struct x86 *x, unsigned dst, unsigned base, unsigned index)
+{
+    x86_byte(x, 0xf2);
+    x86_rex(x, false, dst, index, base, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0x10);
+    x86_modrm_index(x, dst, base, index, 0);
+}
+
 /* movsd [base + index], xmm */
 static inline void sse_store_index(struct x86 *x, unsigned base, unsigned index, unsigned src)
 {
@@ -93,19 +103,17 @@ static inline void sse_store_index(struct x86 *x, unsigned base, unsigned index,
     x86_modrm_index(x, src, base, index, 0);
 }
 
-/* xorps */
-static inline void sse_xor(struct x86 *x, unsigned dst, unsigned src)
+/* Flags as of an unsigned comparison, parity for NaNs, which are invalid if ordered. */
+static inline void sse_compare(struct x86 *x, bool ordered, unsigned a, unsigned b)
 {
-    x86_rex(x, false, dst, 0, src, false);
-    x86_byte(x, 0x0f);
-    x86_byte(x, 0x57);
-    x86_modrm_reg(x, dst, src);
+    sse_rr(x, 0x66, false, ordered ? 0x2f : 0x2e, a, b);
 }
 
-/* Unordered compare: flags as of an unsigned comparison. */
-static inline void sse_compare(struct x86 *x, unsigned a, unsigned b)
+/* cmpeqsd: a becomes all ones or zeros */
+static inline void sse_equal(struct x86 *x, unsigned a, unsigned b)
 {
-    sse_rr(x, 0x66, false, 0x2e, a, b);
+    sse_rr(x, SSE_DOUBLE, false, 0xc2, a, b);
+    x86_byte(x, 0);
 }
 
 /* cvttsd2si (0x2c: towards zero), cvtsd2si (0x2d: as MXCSR says) */
@@ -119,12 +127,31 @@ static inline void sse_from_int(struct x86 *x, unsigned xmm, unsigned gr)
     sse_rr(x, SSE_DOUBLE, true, 0x2a, xmm, gr);
 }
 
-/* acc = +-a * b +- acc: vfmadd231sd 0xb9, vfmsub231sd 0xbb, vfnmadd231sd 0xbd */
-static inline void vex_fma(struct x86 *x, unsigned opcode, unsigned acc, unsigned a, unsigned b)
+/* A VEX prefix for scalar doubles: map 1 is 0f, 2 is 0f 38. */
+static inline void vex_prefix(struct x86 *x, unsigned map, unsigned w, unsigned pp, unsigned reg,
+                              unsigned v, unsigned rm)
 {
     x86_byte(x, 0xc4);
-    x86_byte(x, (acc < 8 ? 0x80u : 0) | 0x40u | (b < 8 ? 0x20u : 0) | 2);
-    x86_byte(x, 0x80u | (~a & 15) << 3 | 1);
+    x86_byte(x, (reg < 8 ? 0x80u : 0) | 0x40u | (rm < 8 ? 0x20u : 0) | map);
+    x86_byte(x, w << 7 | (~v & 15) << 3 | pp);
+}
+
+/* dst = a op b; exists where fused multiply-add does */
+static inline void vex_op(struct x86 *x, enum x86_sse op, unsigned dst, unsigned a, unsigned b)
+{
+    vex_prefix(x, 1, 0, 3, dst, a, b);
+    x86_byte(x, op);
+    x86_modrm_reg(x, dst, b);
+}
+
+/* Opcodes of 213 are those of 231 less 0x10. */
+enum { VEX_FMADD = 0xb9, VEX_FMSUB = 0xbb, VEX_FNMADD = 0xbd, VEX_FMA_231 = 0 };
+#define VEX_FMA_213 (0u - 0x10u)
+
+/* 231: acc = +-a * b +- acc; 213: acc = +-a * acc +- b */
+static inline void vex_fma(struct x86 *x, unsigned opcode, unsigned acc, unsigned a, unsigned b)
+{
+    vex_prefix(x, 2, 1, 1, acc, a, b);
     x86_byte(x, opcode);
     x86_modrm_reg(x, acc, b);
 }
