@@ -124,6 +124,7 @@ static void clear_registers(struct cpu *c)
     memset(c->fr, 0, sizeof c->fr);
     memset(c->cr, 0, sizeof c->cr);
     memset(c->kr, 0, sizeof c->kr);
+    memset(c->ar_ia32, 0, sizeof c->ar_ia32);
     memset(c->dbr, 0, sizeof c->dbr);
     memset(c->ibr, 0, sizeof c->ibr);
     memset(c->pmc, 0, sizeof c->pmc);
