@@ -227,6 +227,14 @@ static inline void x86_mov_ri(struct x86 *x, unsigned dst, uint64_t imm)
     }
 }
 
+/* A move that leaves the flags alone whatever the value. */
+static inline void x86_mov_ri_keep_flags(struct x86 *x, unsigned dst, uint64_t imm)
+{
+    x86_rex(x, true, 0, 0, dst, false);
+    x86_byte(x, 0xb8 | (dst & 7));
+    x86_bytes(x, &imm, 8);
+}
+
 static inline void x86_mov_rr(struct x86 *x, unsigned dst, unsigned src)
 {
     if (dst != src)
