@@ -11,6 +11,7 @@
 #define _GNU_SOURCE /* fallocate */
 #include "store_impl.h"
 #include "log.h"
+#include "progress.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -541,15 +542,19 @@ int overlay_info(const char *path, struct overlay_info *info, char *why, size_t 
 static int copy_down(struct overlay *o)
 {
     char block[BLOCK];
+    struct progress p;
     int err = 0;
 
+    progress_begin(&p, store_name(o->base), blocks_of(o) * BLOCK);
     for (uint64_t b = 0; b < blocks_of(o) && err == 0; b++) {
         if (!has(o, b))
             continue;
+        progress_at(&p, b * BLOCK);
         err = fd_read(o->fd, o->data + b * BLOCK, block, BLOCK);
         if (err == 0)
             err = store_write(o->base, b * BLOCK, block, block_bytes(o, b));
     }
+    progress_end(&p);
     return err != 0 ? err : store_flush(o->base);
 }
 

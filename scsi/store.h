@@ -68,7 +68,7 @@ struct overlay_info {
 int overlay_info(const char *path, struct overlay_info *info, char *why, size_t why_size);
 /* Writes an overlay's blocks into its base and empties it. Repeatable when interrupted; the overlay
  * is emptied only after everything is stable in the base. -ESTALE when something else has changed
- * the base since the overlay was made, unless forced. */
+ * the base since the overlay was made, unless forced. On a terminal a bar shows how far it is. */
 int overlay_commit(const char *path, bool force, char *why, size_t why_size);
 /* Empties it. */
 int overlay_discard(const char *path, char *why, size_t why_size);

@@ -1,4 +1,5 @@
-"""What a Linux guest gets to find out where it runs: hpvminfo of dist/guest, from a disc."""
+"""What a Linux guest gets to find out where it runs and to tell about it: hpvminfo and hpvmcollect of
+dist/guest, from a disc."""
 import os
 import subprocess
 import sys
@@ -9,8 +10,8 @@ import guest
 import isoimage
 
 KERNEL, INITRD = guest.need("guests/vmlinux.gz", "guests/initramfs.cpio.gz")
-SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "dist", "guest",
-                      "hpvminfo")
+KIT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "dist", "guest")
+SCRIPT = os.path.join(KIT, "hpvminfo")
 UUID = "12345678-9abc-def0-1234-56789abcdef0"
 
 
@@ -25,7 +26,8 @@ def inside(disc):
                      "--uuid", UUID) as g:
         g.connect()
         g.expect(r"guest# ", 300)
-        g.command("mkdir -p /mnt; mount -t iso9660 /dev/sr0 /mnt; cp /mnt/hpvminfo* /tmp/hpvminfo", 60)
+        g.command("mkdir -p /mnt; mount -t iso9660 /dev/sr0 /mnt; cp /mnt/hpvminfo* /tmp/hpvminfo; "
+                  "cp /mnt/hpvmcoll* /tmp/hpvmcollect", 60)
 
         def info(*options):
             return g.command("sh /tmp/hpvminfo %s; echo status $?" % " ".join(options), 60).split(
@@ -41,6 +43,17 @@ def inside(disc):
                      "  Guest machine ident           : " + UUID):
             check(line in out, "%s is not in %s" % (line, out))
         check(info("-V", "-M")[-1] == "status 1", "options that exclude each other")
+        collect(g)
+
+
+def collect(g):
+    out = g.command("cd /tmp; sh /tmp/hpvmcollect -b kit; echo status $?", 120).split("\n")
+    for line in ("Collecting system info ".ljust(69, ".") + " OK",
+                 "Collecting system message buffer ".ljust(69, ".") + " OK",
+                 "Tar archiving and compressing ".ljust(69, ".") + " TGZ", "status 0"):
+        check(line in out, "%s is not in %s" % (line, out))
+    out = g.command("tar -xzf hpvmcollect_archive/kit.tar.gz; cat kit/guest.sysinfo", 60)
+    check("Integrity Virtual Machine" in out and "Linux version" in out, out)
 
 
 def elsewhere():
@@ -60,8 +73,11 @@ def test():
     elsewhere()
     with tempfile.TemporaryDirectory() as d:
         disc = os.path.join(d, "kit.iso")
-        with open(SCRIPT, "rb") as f:
-            isoimage.write(disc, "KIT", {"HPVMINFO": f.read()})
+        files = {}
+        for name in ("hpvminfo", "hpvmcollect"):
+            with open(os.path.join(KIT, name), "rb") as f:
+                files[name.upper()[:8]] = f.read()
+        isoimage.write(disc, "KIT", files)
         inside(disc)
 
 

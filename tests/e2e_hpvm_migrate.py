@@ -106,6 +106,13 @@ def refusals(p):
         migrate(a, *line, status=1, error=text)
         check(re.search(unable, a.err), "%s: %s" % (line, a.err))
     only_on(p, a, p.b, "vm1")
+    shared = p.image("shared.img")
+    a.run("hpvmcreate", "-F", "-P", "share", "-r", "512", "-a", "disk:scsi::file:" + shared)
+    a.run("hpvmdevmgmt", "-m", "gdev:%s:attr:SHARE=YES" % shared)
+    migrate(a, "-P", "share", "-h", "hostb", status=1, error="Device %s is shared.  Guest with "
+            "shared storage devices cannot be migrated." % shared)
+    migrate(a, "-P", "share", "-h", "hostb", "-F", out=MIGRATED)
+    p.b.run("hpvmremove", "-F", "-P", "share")
     a.run("hpvmcreate", "-F", "-P", "pack", "-i", "SG_pack", "-j", "1")
     for more in ((), ("-F",)):
         migrate(a, "-P", "pack", "-h", "hostb", *more, status=1, error="is a distributed guest")
@@ -195,6 +202,9 @@ def running(p):
     p.a.run("hpvmmodify", "-F", "-P", "run", "-c", "1", "-a",
             "disk:scsi:0,0,0:file:" + p.image("odd.img", 1000))
     migrate(p.a, "-P", "run", "-h", "hostb", "-b", status=1,
+            error="error - Configuration error: Device does not show up in guest")
+    migrate(p.a, "-P", "run", "-h", "hostb", "-b", "-C", "-m", "disk:scsi:0,0,0:file:" +
+            p.path("odd2.img"), status=1,
             error="Device does not show up in guest\n(.*\n)*.*but was not started there")
     only_on(p, p.b, p.a, "run")
     p.b.run("hpvmremove", "-F", "-P", "run")

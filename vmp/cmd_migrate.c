@@ -3,6 +3,7 @@
  * Until the other side has everything the guest stays as it is; the state is not locked meanwhile,
  * only the guest is. */
 #include "copy_storage.h"
+#include "devdb.h"
 #include "migration.h"
 #include "remote.h"
 #include "vmp.h"
@@ -230,6 +231,23 @@ static int check_guest(const struct migration *m, const struct entry *e)
     return 0;
 }
 
+/* Disks that other guests here may write to. Discs are shared without harm. */
+static int check_shared(const struct migration *m, struct state *s, const struct guest *g)
+{
+    char why[300];
+    struct devdb *db = vmp_has(m->o, 'F') ? NULL : devdb_load(s, why, sizeof why);
+    int status = 0;
+    for (guint i = 0; db != NULL && status == 0 && i < g->devices->len; i++) {
+        const struct resource *r = guest_device(g, i);
+        if (strcmp(r->type, "disk") == 0 && devdb_shared(db, r->device) > 0)
+            status = vmp_fail("Device %s is shared.  Guest with shared storage devices cannot be "
+                              "migrated.",
+                              r->device);
+    }
+    devdb_free(db);
+    return status;
+}
+
 /* 1: this migration was interrupted, and its mark is in mark. -1 after a message. */
 static int look_for_mark(const struct migration *m, struct state *s, struct migration_mark *mark)
 {
@@ -254,6 +272,8 @@ static int select_guest(struct migration *m, struct migration_mark *mark, bool *
         g_strlcpy(m->uuid, e->uuid, sizeof m->uuid);
         status = check_guest(m, e);
     }
+    if (status == 0)
+        status = check_shared(m, s, e->guest);
     if (status == 0 && (found = look_for_mark(m, s, mark)) < 0)
         status = 1;
     if (status == 0)
@@ -547,8 +567,11 @@ static int run(const struct vmp_options *o, int argc, char **argv)
     m.from = g_ptr_array_new_with_free_func(g_free);
     int status = migrate(&m, argc, argv);
     disconnect(&m);
-    if (m.lock >= 0)
+    if (m.lock >= 0) {
+        if (!m.forgotten)
+            state_run_write(m.lock, "On", 0); /* what a start shows at first */
         close(m.lock);
+    }
     guest_free(m.wanted);
     offer_clear(&m.offer);
     g_array_free(m.copies, TRUE);

@@ -1,6 +1,6 @@
 /* hpvmmigrate --receive: the target of a migration. It believes nothing the other side says: see
  * migration.h for what may come when. Until the last step nothing of the guest is in the state. */
-#include "copy_storage.h"
+#include "backing.h"
 #include "incoming.h"
 #include "migration.h"
 #include "vmp.h"
@@ -199,6 +199,10 @@ static void check_start(struct receive *r, struct problems *p)
     guest_free(g);
     if (vmp_runnable(r->g, why, sizeof why) != 0)
         problem(p, "Target VM Host error - %s", why);
+    for (guint i = 0; i < r->g->devices->len; i++)
+        if (!is_copied(r, i) && !guest_device(r->g, i)->network &&
+            !backing_shows_up(guest_device(r->g, i)))
+            problem(p, "Target VM Host error - " BACKING_HIDDEN);
 }
 
 static void check_network(const struct receive *r, struct problems *p)
