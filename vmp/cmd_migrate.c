@@ -195,7 +195,7 @@ static int offer_device(struct migration *m, struct offer_item *item, const char
         return 0;
     item->kind = copy ? OFFER_COPY : S_ISBLK(st.st_mode) ? OFFER_WWID : OFFER_FILE;
     item->bytes = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : bytes;
-    item->used = MIN((uint64_t)st.st_blocks * 512, item->bytes);
+    item->used = S_ISREG(st.st_mode) ? MIN((uint64_t)st.st_blocks * 512, item->bytes) : bytes;
     storage_wwid(path, item->wwid);
     return 0;
 }

@@ -661,9 +661,11 @@ int state_write_own(struct state *s, const char *uuid, const char *name, const G
     int dir = openat(s->uuids, uuid, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)
         return -errno;
-    int status = text != NULL ? write_file(dir, name, text->str, text->len)
-                 : unlinkat(dir, name, 0) != 0 && errno != ENOENT ? -errno
-                                                                  : 0;
+    int status = 0;
+    if (text != NULL)
+        status = write_file(dir, name, text->str, text->len);
+    else if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+        status = -errno;
     fsync(dir);
     close(dir);
     return status;
