@@ -72,7 +72,8 @@ static const struct opt run_options[] = {
     {OPT_JIT_DUMP, "jit-dump", 0, "ADDR",
      "write guest and host code of blocks at a virtual address to files jit-*", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
-    {OPT_DISPLAY, "display", 0, "KIND", "graphics: none", NULL},
+    {OPT_DISPLAY, "display", 0, "KIND",
+     "graphics: none (default) or dump:DIR (the picture as DIR/screen.png)", NULL},
     {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
     {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
     {OPT_NVRAM, "nvram", 0, "FILE", "keep EFI variables in a file", NULL},
@@ -372,7 +373,8 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
     case OPT_MACHINE:
         return set_only("--machine", v, "hpvm", "later machines", why, size);
     case OPT_DISPLAY:
-        return set_only("--display", v, "none", "the graphics adapter", why, size);
+        a->machine.display = strcmp(v, "none") == 0 ? NULL : v;
+        return 0;
     case OPT_KERNEL:
         return set_text(&a->machine.kernel, "--kernel", v, why, size);
     case OPT_INITRD:

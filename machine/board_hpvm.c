@@ -2,6 +2,7 @@
  * place that knows; addresses and inputs are listed in hpvm_map.h. */
 #include "acpi_pm.h"
 #include "console.h"
+#include "graphics.h"
 #include "ioport.h"
 #include "iosapic.h"
 #include "log.h"
@@ -25,6 +26,7 @@ struct board {
     struct pci *pci;
     struct storage *storage;
     struct network *network;
+    struct graphics *graphics; /* or NULL */
     bool quit;
 };
 
@@ -253,6 +255,8 @@ int board_new(struct machine *m, char *why, size_t size)
         snprintf(why, size, "the disks cannot be set up: %s", strerror(-err));
     if (err == 0)
         err = make_network(b, why, size);
+    if (err == 0)
+        err = graphics_new(&m->config, b->pci, &b->graphics, why, size);
     pci_assign(b->pci, pci_gsi);
     if (err == 0)
         storage_probe(b->storage);
@@ -274,6 +278,7 @@ void board_free(struct board *b)
     uart_free(b->uart);
     storage_free(b->storage);
     network_free(b->network);
+    graphics_free(b->graphics);
     pci_free(b->pci);
     iosapic_free(b->iosapic);
     ioport_free(b->ports);
@@ -305,6 +310,7 @@ void board_poll(struct board *b)
     board_poll_console(b);
     storage_poll(b->storage);
     network_poll(b->network);
+    graphics_poll(b->graphics);
     acpi_pm_poll(b->pm);
 }
 
@@ -317,8 +323,9 @@ uint64_t board_due_ns(struct board *b)
 {
     uint64_t at = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);
     uint64_t due = at == UINT64_MAX ? UINT64_MAX : at > now ? at - now : 0;
-    uint64_t network = network_due_ns(b->network);
-    return network < due ? network : due;
+    uint64_t network = network_due_ns(b->network), graphics = graphics_due_ns(b->graphics);
+    due = network < due ? network : due;
+    return graphics < due ? graphics : due;
 }
 
 unsigned board_poll_fds(struct board *b, struct pollfd *fds)
@@ -333,6 +340,11 @@ unsigned board_poll_fds(struct board *b, struct pollfd *fds)
 struct storage *board_storage(struct board *b)
 {
     return b->storage;
+}
+
+struct graphics *board_graphics(struct board *b)
+{
+    return b->graphics;
 }
 
 struct network *board_network(struct board *b)

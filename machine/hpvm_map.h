@@ -60,6 +60,11 @@
 #define HPVM_PCI_LINES         8
 #define HPVM_PCI_GSI(n, line)  (16u + 8u * (unsigned)(n) + (unsigned)(line))
 
+/* The graphics adapter, when there is a display: the last place, out of the way of drives and
+ * adapters. */
+#define HPVM_VGA_BUS  7
+#define HPVM_VGA_SLOT 7
+
 /* ACPI fixed hardware, in I/O ports. */
 #define HPVM_SCI_GSI     9      /* level, active low */
 #define HPVM_PM1_EVT     0x1000 /* 4 bytes: status, enable */

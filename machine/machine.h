@@ -64,6 +64,7 @@ struct machine_config {
     const char *initrd;  /* or NULL */
     const char *append;  /* kernel command line, or NULL */
     const char *console; /* see console_open() */
+    const char *display; /* display_open(); NULL: there is no graphics adapter */
     const char *serial;  /* or NULL */
     const char *nvram;   /* file of EFI variables; NULL: they live in memory */
     const char *monitor; /* path of the monitor's socket, or NULL */

@@ -15,6 +15,7 @@
 
 struct board;
 struct gdb_server;
+struct graphics;
 struct vcpus;
 
 enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_DIVERGED };
@@ -99,6 +100,7 @@ void board_power_button(struct board *b);
 /* Disks and discs. */
 struct storage *board_storage(struct board *b);
 struct network *board_network(struct board *b);
+struct graphics *board_graphics(struct board *b); /* or NULL */
 /* Devices of the board that are saved, each in a section of its own (snapshot.h). */
 struct archive;
 struct board_part {

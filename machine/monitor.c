@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "gdb_server.h"
+#include "graphics.h"
 #include "log.h"
 #include "machine_impl.h"
 #include "pause.h"
@@ -212,6 +213,13 @@ static int snapshot(struct call *k)
     return err;
 }
 
+static int screendump(struct call *k)
+{
+    if (k->rest[0] == '\0')
+        return refuse(k, -EINVAL, "screendump: name a file");
+    return graphics_dump(board_graphics(k->m->board), k->rest, k->why, k->size);
+}
+
 static int quit(struct call *k)
 {
     machine_quit(k->m, MACHINE_SIGNAL_MONITOR);
@@ -243,6 +251,7 @@ static const struct {
     {"snapshot", snapshot, true,
      "snapshot save|suspend FILE: write the whole machine into a file, which --restore goes on "
      "from; suspend also ends it"},
+    {"screendump", screendump, true, "screendump FILE: the picture on the screen as a PNG file"},
     {"quit", quit, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

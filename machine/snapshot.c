@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "archive.h"
+#include "graphics.h"
 #include "machine_impl.h"
 #include "sections.h"
 
@@ -99,6 +100,17 @@ static void network_part(struct machine *m, unsigned n, struct archive *a)
     network_state(board_network(m->board), a);
 }
 
+static void graphics_part(struct machine *m, unsigned n, struct archive *a)
+{
+    (void)n;
+    graphics_state(board_graphics(m->board), a);
+}
+
+static unsigned displays(const struct machine *m)
+{
+    return m->config.display != NULL;
+}
+
 static void firmware_part(struct machine *m, unsigned n, struct archive *a)
 {
     (void)n;
@@ -126,6 +138,7 @@ static const struct part parts[] = {
     {"board", 0, NULL, NULL}, /* those of board_parts, each with its own name */
     {"storage", 1, one, storage_part},
     {"network", 1, one, network_part},
+    {"graphics", 1, displays, graphics_part},
     {"firmware", 1, one, firmware_part},
 };
 
