@@ -3,6 +3,7 @@ the keeper; other users on the sockets. Needs root, and a mount name space of it
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,12 @@ def control(h, name):
     return "connected"
 
 
+def connect(path):
+    kind = socket.SOCK_SEQPACKET if "port" in os.path.basename(path) else socket.SOCK_STREAM
+    socket.socket(socket.AF_UNIX, kind).connect(path)
+    return "connected"
+
+
 def dropped(h):
     """Files of root only, in a directory of root only, are reached through the keeper."""
     secret = os.path.join(h.dir, "secret")
@@ -117,6 +124,13 @@ def switched(h):
         h.until(lambda: re.search(r"\bg\b", subprocess.run(
             program + ["--ask", "status"], env=h.env, capture_output=True, text=True).stdout),
             "the adapter's port")
+        sockets = [os.path.join(top, name) for top, _, names in os.walk(h.runtime) for name in names
+                   if "localnet" in os.path.join(top, name) and stat.S_ISSOCK(
+                       os.stat(os.path.join(top, name)).st_mode)]
+        check(len(sockets) == 2, "sockets of the switch: %s" % sockets)
+        for uid in (HPVM, OTHER, FRIEND):
+            for path in sockets:
+                check(as_user(uid, lambda: connect(path)) == "PermissionError", "%d, %s" % (uid, path))
     finally:
         h.run("hpvmnet", "-h", "-Q", "-S", "localnet")
 

@@ -50,6 +50,33 @@ labels() { # F011
     shows label "Virtual Machine Label   : $longest"
 }
 
+reserved_group() { # F300
+    hpvmcreate -F -P group || fail "create"
+    refused "Reserved group 'hpvmsys" hpvmmodify -F -P group -g hpvmsys
+    refused "Reserved group 'hpvmsys" hpvmmodify -F -P group -g hpvmsys:admin
+    refused "Reserved group 'hpvmsys" hpvmcreate -F -P another -g hpvmsys
+    hpvmmodify -F -P group -g hpvmsystem:admin || fail "a group with a longer name"
+    shows group 'Admin Groups: hpvmsystem'
+    hpvmmodify -F -P group -g -hpvmsys || fail "taking out a group that is not there"
+}
+
+servers() { # F320: the manual's two servers, whose second has an identifier of its own (C19)
+    HPVM_ROOT=$work/servers
+    own=$(uname -n)
+    [ "$(hpvmstatus -m)" = 'No HPVM multi-server environment configured' ] || fail "no servers"
+    for server in "$own:1:1.2.3.4" cloud:2:1.3.5.7; do
+        name=${server%%:*} rest=${server#*:}
+        hpvmdevmgmt -a "server:$name:attr:SERVERID=${rest%%:*}" || fail "server $name"
+        hpvmdevmgmt -m "server:$name:attr:SERVERADDR=${rest#*:}" || fail "address of $name"
+    done
+    hpvmstatus -m | sed "s/^Server_hostname=$own\$/Server_hostname=rake/" | same rows-servers.txt
+    [ "$(hpvmstatus -m -M)" = "1:1;1;1.2.3.4;$own:2;0;1.3.5.7;cloud" ] || fail "-m -M"
+    hpvmstatus -m -X | python3 -c 'import sys, xml.dom.minidom as m
+d = m.parse(sys.stdin)
+sys.exit(len(d.getElementsByTagName("server")) != 2)' || fail "-m -X is not XML"
+    HPVM_ROOT=$work/state
+}
+
 processors() { # F030, F032, F025
     for count in 1 2 3 4; do
         hpvmcreate -F -P "cpu$count" -c $count || fail "-c $count"
@@ -242,6 +269,8 @@ package() { # the manual's listing of a guest whose process says no more than On
 }
 
 labels
+reserved_group
+servers
 processors
 attributes
 ranges

@@ -130,6 +130,8 @@ static int set_distributed(struct guest *g, const char *value)
     return 0;
 }
 
+#define RESERVED_GROUP "hpvmsys" /* of the product: no accounts of people (hpvm.md section 14) */
+
 static void remove_grant(struct guest *g, bool group, const char *name)
 {
     for (guint i = g->grants->len; i-- > 0;)
@@ -148,6 +150,8 @@ static int set_grant(struct guest *g, bool group, const char *value)
     if (!guest_name_valid(name) || (value[0] == '-' && colon != NULL) ||
         (strcmp(kind, "oper") != 0 && strcmp(kind, "admin") != 0))
         return error(g, group ? "Invalid group" : "Invalid user", value);
+    if (group && strcmp(name, RESERVED_GROUP) == 0 && value[0] != '-')
+        return error(g, "Reserved group", value);
     remove_grant(g, group, name);
     if (value[0] == '-')
         return 0;

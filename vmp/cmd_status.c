@@ -1,5 +1,6 @@
 /* hpvmstatus: what guests there are, one of them in detail, and what the host has left. Use of
  * processors (-r) is that of guests whose process reports it; the others used nothing. */
+#include "multi_server.h"
 #include "status.h"
 #include "usage.h"
 
@@ -169,6 +170,22 @@ static int show_guests(const struct view *v)
     return 0;
 }
 
+static int show_servers(const struct view *v)
+{
+    char why[300];
+    struct devdb *db = devdb_load(v->s, why, sizeof why);
+    if (db == NULL) {
+        vmp_fail("%s", why);
+        return vmp_unable();
+    }
+    multi_server_show(stdout, db, g_get_host_name(),
+                      vmp_has(v->o, 'X')   ? MULTI_SERVER_XML
+                      : vmp_has(v->o, 'M') ? MULTI_SERVER_MACHINE
+                                           : MULTI_SERVER_TEXT);
+    devdb_free(db);
+    return 0;
+}
+
 static int show(const struct view *v)
 {
     const struct vmp_options *o = v->o;
@@ -176,10 +193,8 @@ static int show(const struct view *v)
         puts("hpvmstatus: " VMP_VERSION);
     if (vmp_has(o, 's'))
         return show_host(v);
-    if (vmp_has(o, 'm')) {
-        puts("No HPVM multi-server environment configured");
-        return 0;
-    }
+    if (vmp_has(o, 'm'))
+        return show_servers(v);
     if (vmp_has(o, 'S')) {
         puts("HPVM scheduler is running in NORMAL mode.");
         return 0;
