@@ -1,6 +1,5 @@
-/* Fuzz target: joined segments from the host's network stack
- * (vswitch/joined.h). The first bytes of the input are the description, the
- * rest is the frame. */
+/* Fuzz target: joined segments from the host's network stack (vswitch/joined.h). The first bytes of
+ * the input are the description, the rest is the frame. */
 #include "fuzz.h"
 #include "joined.h"
 #include "vswitch.h"
