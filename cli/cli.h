@@ -18,10 +18,14 @@ int cmd_doctor(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
 int cmd_nvram(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 
 /* The option list of `kittson run`, for its help text. */
 void run_print_options(FILE *out);
+void replay_print_options(FILE *out);
 
 #endif

@@ -51,6 +51,22 @@ static const struct command commands[] = {
      "one it reads commands from standard input. The command help lists them.\n"
      "Exit status: 0 done, 1 the machine answered with an error, 2 it could not be asked.\n",
      NULL},
+    {"record", cmd_record, "-o FILE RUN-OPTION...", "run a machine and write a trace of it",
+     "As kittson run, with time that follows the instructions, and what comes from outside kept "
+     "in\n"
+     "FILE together with digests of the machine's state.\n",
+     NULL},
+    {"replay", cmd_replay, "[OPTION]... TRACE", "run a recorded machine again and compare",
+     "Needs no network and changes no file: images are read, writes stay in memory. Where the\n"
+     "machine is not as it was, the interval is reported, and the first instruction that differs\n"
+     "from a reference. Exit status: 0 alike, 1 not, 2 bad usage or input.\n",
+     replay_print_options},
+    {"trace", cmd_trace, "info|verify|diff|cut TRACE...", "look at traces",
+     "info TRACE: the machine, its files and what happened. verify TRACE: reads all of it. diff\n"
+     "TRACE TRACE: where they differ first. cut [--until=TURN] [--self-contained] TRACE NEW: a\n"
+     "shorter one, or one that needs no images; also saves what is whole of a damaged one.\n"
+     "Exit status: 0 fine, 1 different, 2 bad usage or input.\n",
+     NULL},
     {"snapshot", cmd_snapshot, "save|suspend unix:PATH FILE", "write a running machine into a file",
      "Saves the machine with this monitor socket: processors, memory, devices, EFI variables and\n"
      "what its overlays hold. suspend also ends it, and is needed when a disk has no overlay. The\n"
@@ -61,9 +77,6 @@ static const struct command commands[] = {
      "the contents they had then. Options and exit status are those of run.\n",
      NULL},
     {"get-guest", NULL, "", "", "the disk boot", NULL},
-    {"record", NULL, "", "", "execution traces", NULL},
-    {"replay", NULL, "", "", "execution traces", NULL},
-    {"trace", NULL, "", "", "execution traces", NULL},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -6,6 +6,8 @@
 #include "machine.h"
 #include "net.h"
 #include "opts.h"
+#include "run.h"
+#include "tape.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -41,6 +43,8 @@ enum {
     OPT_GDB,
     OPT_WAIT,
     OPT_RESTORE,
+    OPT_RECORD,
+    OPT_EVERY,
     OPT_DETERMINISTIC,
     OPT_NO_REBOOT,
     OPT_STATS,
@@ -84,6 +88,10 @@ static const struct opt run_options[] = {
     {OPT_WAIT, "wait", 0, NULL, "stop before the first instruction, for gdb or the monitor", NULL},
     {OPT_RESTORE, "restore", 0, "FILE",
      "go on from a snapshot of the same machine (monitor: snapshot save)", NULL},
+    {OPT_RECORD, "record", 'o', "FILE", "write a trace for kittson replay; implies --deterministic",
+     NULL},
+    {OPT_EVERY, "digest-every", 0, "N",
+     "instruction slots between digests of registers in a trace (default 50000)", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
@@ -93,9 +101,10 @@ static const struct opt run_options[] = {
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
 
-#define TARGETS   15 /* of an adapter */
-#define BUSES     7  /* with slots for adapters */
-#define BUS_SLOTS 8
+#define DIGEST_EVERY 50000 /* instruction slots */
+#define TARGETS      15    /* of an adapter */
+#define BUSES        7     /* with slots for adapters */
+#define BUS_SLOTS    8
 
 struct run_args {
     struct machine_config machine;
@@ -103,6 +112,8 @@ struct run_args {
     unsigned next_target; /* of the first adapter */
     struct net_args net;
     bool stats;
+    const char *record; /* trace file to write, or NULL */
+    uint64_t every;     /* instruction slots between its digests */
 };
 
 void run_print_options(FILE *out)
@@ -406,6 +417,13 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
     case OPT_RESTORE:
         a->machine.restore_progress = show_progress;
         return set_text(&a->machine.restore, "--restore", v, why, size);
+    case OPT_RECORD:
+        a->machine.deterministic = true;
+        return set_text(&a->record, "--record", v, why, size);
+    case OPT_EVERY:
+        if (text_parse_number(v, 1, 1000000, &a->every) != 0)
+            return bad(why, size, "--digest-every", v, "give a number from 1 to 1000000");
+        return 0;
     case OPT_LOG:
         return set_log(v, why, size);
     default:
@@ -429,7 +447,11 @@ static int check(const struct run_args *a, char *why, size_t size)
         snprintf(why, size, "--wait: only --gdb or --monitor could let the machine go on");
         return -EINVAL;
     }
-    if (c->deterministic && a->net.nics > 0) {
+    if (a->record != NULL && (c->gdb != NULL || c->restore != NULL || c->lockstep)) {
+        snprintf(why, size, "--record goes neither with --gdb nor with --restore or lockstep");
+        return -EINVAL;
+    }
+    if (c->deterministic && a->record == NULL && a->net.nics > 0) {
         snprintf(why, size, "--net: what is outside does not follow the time of --deterministic");
         return -EINVAL;
     }
@@ -453,32 +475,58 @@ static void catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static int run_machine(struct run_args *a)
+int run_machine(const struct machine_config *config, bool stats, enum machine_end *end, char *why,
+                size_t size)
 {
-    char why[512] = "";
     struct machine *m;
-    int err = machine_new(&a->machine, &m, why, sizeof why);
+    why[0] = '\0';
+    int err = machine_new(config, &m, why, size);
     if (err != 0) {
-        log_error("%s", why[0] != '\0' ? why : strerror(-err));
-        return CLI_USAGE;
+        if (why[0] == '\0')
+            snprintf(why, size, "%s", strerror(-err));
+        return err;
     }
     running = m;
     catch_signals();
-    enum machine_end end = machine_run(m, why, sizeof why);
+    *end = machine_run(m, why, size);
     running = NULL;
-    if (a->stats)
+    if (stats)
         machine_print_stats(m, stderr);
     machine_free(m);
-    if (end == MACHINE_POWERED_OFF)
-        return CLI_OK;
-    log_error("%s", why);
-    return CLI_FAILED;
+    return 0;
+}
+
+void run_use_demo(struct machine_config *config)
+{
+    config->image = demo_image;
+    config->image_size = (size_t)(demo_image_end - demo_image);
+}
+
+static int run(struct run_args *a)
+{
+    char why[512] = "", more[512];
+    enum machine_end end;
+    int err = 0;
+    if (a->record != NULL)
+        err = recording_begin(&a->machine, a->record, a->every, why, sizeof why);
+    if (err == 0)
+        err = run_machine(&a->machine, a->stats, &end, why, sizeof why);
+    if (a->machine.tape != NULL && err == 0) {
+        err = tape_finish(a->machine.tape, more, sizeof more);
+        if (err != 0)
+            snprintf(why, sizeof why, "%s", more);
+    }
+    tape_free(a->machine.tape);
+    if (err != 0 || end != MACHINE_POWERED_OFF)
+        log_error("%s", why);
+    return err != 0 ? CLI_USAGE : end == MACHINE_POWERED_OFF ? CLI_OK : CLI_FAILED;
 }
 
 int cmd_run(int argc, char **argv)
 {
     struct run_args a = {
-        .machine = {.memory = 1ull << 30, .cpus = 1, .model = CPU_MONTECITO, .console = "stdio"}};
+        .machine = {.memory = 1ull << 30, .cpus = 1, .model = CPU_MONTECITO, .console = "stdio"},
+        .every = DIGEST_EVERY};
     char why[512] = "";
     if (opts_parse(run_options, RUN_OPTIONS, argc, argv, set_option, &a, why, sizeof why) != 0 ||
         check(&a, why, sizeof why) != 0) {
@@ -487,9 +535,7 @@ int cmd_run(int argc, char **argv)
     }
     a.machine.nics = a.net.nic;
     a.machine.nic_count = a.net.nics;
-    if (a.machine.kernel == NULL && a.machine.drive_count == 0 && a.machine.nic_count == 0) {
-        a.machine.image = demo_image;
-        a.machine.image_size = (size_t)(demo_image_end - demo_image);
-    }
-    return run_machine(&a);
+    if (a.machine.kernel == NULL && a.machine.drive_count == 0 && a.machine.nic_count == 0)
+        run_use_demo(&a.machine);
+    return run(&a);
 }

@@ -91,7 +91,7 @@ static void transmit(void *opaque, uint8_t byte)
 static unsigned room(void *opaque)
 {
     struct board *b = opaque;
-    return uart_room(b->uart);
+    return tape_replaying(b->machine->config.tape) ? 0 : uart_room(b->uart);
 }
 
 static void input(void *opaque, uint8_t byte)
@@ -100,7 +100,17 @@ static void input(void *opaque, uint8_t byte)
     struct machine *m = b->machine;
     if (m->config.deterministic)
         log_debug("console input %#04x at tick %llu", byte, (unsigned long long)m->ticks);
+    tape_note(m->config.tape, TRACE_INPUT, m->rounds, &byte, 1);
     uart_receive(b->uart, byte);
+}
+
+/* What was typed when the machine was recorded. */
+static void replay_input(struct board *b)
+{
+    struct trace_item then;
+    while (tape_take(b->machine->config.tape, TRACE_INPUT, b->machine->rounds, &then))
+        for (size_t i = 0; i < then.size; i++)
+            uart_receive(b->uart, then.data[i]);
 }
 
 static void quit(void *opaque)
@@ -227,7 +237,8 @@ static int make_network(struct board *b, char *why, size_t size)
 {
     struct machine *m = b->machine;
     why[0] = '\0';
-    int err = network_new(&m->config, b->pci, m, machine_now_ns, &b->network, why, size);
+    int err =
+        network_new(&m->config, b->pci, m, machine_now_ns, &m->rounds, &b->network, why, size);
     if (err != 0 && why[0] == '\0')
         snprintf(why, size, "the network cannot be set up: %s", strerror(-err));
     return err;
@@ -308,6 +319,7 @@ unsigned board_console_fds(struct board *b, struct pollfd *fds)
 void board_poll(struct board *b)
 {
     board_poll_console(b);
+    replay_input(b);
     storage_poll(b->storage);
     network_poll(b->network);
     graphics_poll(b->graphics);

@@ -23,9 +23,14 @@ uint64_t machine_host_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t ticks_to_ns(uint64_t ticks)
+uint64_t machine_ticks_to_ns(uint64_t ticks)
 {
     return (uint64_t)((unsigned __int128)ticks * 1000000000ull / HPVM_ITC_HZ);
+}
+
+uint64_t machine_ns_to_ticks(uint64_t ns)
+{
+    return (uint64_t)((unsigned __int128)ns * HPVM_ITC_HZ / 1000000000ull);
 }
 
 uint64_t machine_now_ns(void *machine)
@@ -36,7 +41,7 @@ uint64_t machine_now_ns(void *machine)
         return m->paused ? m->paused_ns : machine_host_ns() - m->start_ns;
     if (m->current != NULL)
         ticks += cpu_icount(m->current) - m->turn_icount + m->turn_waited;
-    return ticks_to_ns(ticks);
+    return machine_ticks_to_ns(ticks);
 }
 
 /* Both callbacks run inside a processor's turn, which then ends. */
@@ -302,6 +307,8 @@ static int build(struct machine *m, char *why, size_t size)
     if (m->mem == NULL || m->wake_fd < 0)
         return -ENOMEM;
     int err = add_ram(m, why, size);
+    if (err == 0 && m->config.tape != NULL)
+        err = mem_track_writes(m->mem);
     if (err == 0 && m->config.lock_memory)
         lock_ram(m);
     if (err == 0)

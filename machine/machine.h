@@ -38,7 +38,8 @@ struct machine_nic {
     unsigned port;           /* of the switch; 0: any */
     int vlan;                /* asked for where the port has none configured; -1: none */
     const char *guest;       /* a name for the switch's listings, or NULL */
-    const char *uplink;      /* "user,..." (user_options.h) or "tap:INTERFACE" */
+    const char *uplink;      /* "user,..." (user_options.h) or "tap:INTERFACE"; NULL, and no
+                                switch_name: not plugged in, as in a replay */
     const char *pcap;        /* capture file or NULL */
 };
 #define MACHINE_MAX_NICS 7
@@ -54,6 +55,7 @@ struct machine_watch {
 };
 
 /* Strings stay the caller's and must outlive the machine. */
+struct tape;
 struct machine_config {
     uint64_t memory; /* bytes */
     unsigned cpus;
@@ -85,14 +87,16 @@ struct machine_config {
     uint64_t jit_dump_at;
     bool deterministic; /* time follows retired instructions */
     bool no_reboot;     /* a guest reset ends the run */
+    struct tape *tape;  /* recording or replay, see tape.h; needs deterministic; or NULL */
     bool lock_memory;   /* keep RAM in the host's memory, if the host allows it */
 };
 
 enum machine_end {
     MACHINE_POWERED_OFF,
-    MACHINE_RESET,   /* only with no_reboot */
-    MACHINE_QUIT,    /* ended from the console or by a signal */
-    MACHINE_STOPPED, /* nothing can happen any more, or the restart failed */
+    MACHINE_RESET,    /* only with no_reboot */
+    MACHINE_QUIT,     /* ended from the console or by a signal */
+    MACHINE_DIVERGED, /* a replay left its trace, see tape.h */
+    MACHINE_STOPPED,  /* nothing can happen any more, or the restart failed */
 };
 
 struct machine;

@@ -12,13 +12,20 @@
 #include "mem.h"
 #include "network.h"
 #include "storage.h"
+#include "tape.h"
 
 struct board;
 struct gdb_server;
 struct graphics;
 struct vcpus;
 
-enum machine_request { REQUEST_NONE, REQUEST_POWER_OFF, REQUEST_RESET, REQUEST_DIVERGED };
+enum machine_request {
+    REQUEST_NONE,
+    REQUEST_POWER_OFF,
+    REQUEST_RESET,
+    REQUEST_DIVERGED, /* lockstep */
+    REQUEST_TAPE,     /* a replay: the trace has ended, or the machine has left it */
+};
 
 struct machine {
     struct machine_config config;
@@ -46,9 +53,10 @@ struct machine {
     /* Time. Deterministic: ticks is where all processors' clocks stand at the start of a round. */
     uint64_t start_ns;
     uint64_t ticks;
-    uint64_t turn_icount; /* the current one's instruction count at the start of its turn */
-    uint64_t turn_waited; /* ticks of this round it has spent halted */
-    unsigned round_at;    /* whose turn it is in this round */
+    uint64_t turn_icount;  /* the current one's instruction count at the start of its turn */
+    uint64_t turn_digests; /* of registers in this turn, see tape.h */
+    uint64_t turn_waited;  /* ticks of this round it has spent halted */
+    unsigned round_at;     /* whose turn it is in this round */
     uint64_t ahead[HPVM_MAX_CPUS]; /* ticks beyond the end of its last turn */
     /* Figures. */
     uint64_t rounds, idle_ns, resets;
@@ -62,10 +70,14 @@ struct machine {
 /* machine_quit by others than a signal. */
 #define MACHINE_SIGNAL_CONSOLE (-1)
 #define MACHINE_SIGNAL_MONITOR (-2)
+#define MACHINE_SIGNAL_TAPE    (-3) /* a replayed trace ends */
 
 /* Machine time in nanoseconds since the start: the host's or the instructions'. */
 uint64_t machine_now_ns(void *machine);
 uint64_t machine_host_ns(void); /* monotonic */
+/* Of a deterministic machine's clock. */
+uint64_t machine_ticks_to_ns(uint64_t ticks);
+uint64_t machine_ns_to_ticks(uint64_t ns);
 void machine_power_off(void *machine);
 void machine_reset(void *machine);
 

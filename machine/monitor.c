@@ -234,25 +234,28 @@ static const struct {
     const char *name;
     int (*run)(struct call *k);
     bool operands;
+    bool changes; /* the machine, so that a recording has it */
     const char *help;
 } commands[] = {
-    {"help", help, false, "help: this list"},
-    {"status", status, false, "status: processors, memory, time, instructions, resets"},
-    {"devices", devices, false, "devices: all disks and drives: BUS,SLOT,TARGET KIND STATE FILE"},
-    {"discs", discs, true, "discs [BUS,SLOT,TARGET]: what can be inserted by its bare name"},
-    {"eject", eject, true,
+    {"help", help, false, false, "help: this list"},
+    {"status", status, false, false, "status: processors, memory, time, instructions, resets"},
+    {"devices", devices, false, false,
+     "devices: all disks and drives: BUS,SLOT,TARGET KIND STATE FILE"},
+    {"discs", discs, true, false, "discs [BUS,SLOT,TARGET]: what can be inserted by its bare name"},
+    {"eject", eject, true, true,
      "eject [BUS,SLOT,TARGET] [force]: take the disc out, with force even when the guest locked "
      "it"},
-    {"insert", insert, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
-    {"stop", stop, false, "stop: stop all processors and the guest's time"},
-    {"cont", cont, false, "cont: let a stopped machine go on"},
-    {"powerdown", powerdown, false, "powerdown: press the power button"},
-    {"reset", reset, false, "reset: reset the machine"},
-    {"snapshot", snapshot, true,
+    {"insert", insert, true, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
+    {"stop", stop, false, false, "stop: stop all processors and the guest's time"},
+    {"cont", cont, false, false, "cont: let a stopped machine go on"},
+    {"powerdown", powerdown, false, true, "powerdown: press the power button"},
+    {"reset", reset, false, true, "reset: reset the machine"},
+    {"snapshot", snapshot, true, false,
      "snapshot save|suspend FILE: write the whole machine into a file, which --restore goes on "
      "from; suspend also ends it"},
-    {"screendump", screendump, true, "screendump FILE: the picture on the screen as a PNG file"},
-    {"quit", quit, false, "quit: end the machine at once"},
+    {"screendump", screendump, true, false,
+     "screendump FILE: the picture on the screen as a PNG file"},
+    {"quit", quit, false, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -276,6 +279,8 @@ static int run(struct call *k, const char *request)
             continue;
         if (!commands[i].operands && k->rest[0] != '\0')
             return refuse(k, -EINVAL, "this command takes nothing more");
+        if (commands[i].changes)
+            tape_note(k->m->config.tape, TRACE_COMMAND, k->m->rounds, request, strlen(request) + 1);
         return commands[i].run(k);
     }
     return refuse(k, -EINVAL, "unknown command: help lists them");
@@ -309,4 +314,17 @@ int monitor_open(struct machine *m, const char *path, struct line_server **out, 
     if (err != 0)
         snprintf(why, size, "--monitor %s", reason);
     return err;
+}
+
+void monitor_replay(struct machine *m)
+{
+    struct trace_item then;
+    while (tape_take(m->config.tape, TRACE_COMMAND, m->rounds, &then)) {
+        char why[512] = "";
+        struct call k = {.m = m, .to = line_answer_new(), .why = why, .size = sizeof why};
+        if (then.size > 0 && then.size <= LINE_SERVER_LINE && then.data[then.size - 1] == '\0' &&
+            run(&k, (const char *)then.data) != 0)
+            log_info("monitor command %s: %s", (const char *)then.data, why);
+        line_answer_free(k.to);
+    }
 }

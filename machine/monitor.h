@@ -18,4 +18,7 @@ int monitor_open(struct machine *m, const char *path, struct line_server **out, 
 /* The same command for a debugger, which looks at processor n; its answer to out. */
 void monitor_for_debugger(struct machine *m, const char *line, unsigned n, GString *out);
 
+/* Commands of this round of a replayed trace. */
+void monitor_replay(struct machine *m);
+
 #endif

@@ -4,6 +4,7 @@
 #include "e1000.h"
 #include "pcap.h"
 #include "switch_port.h"
+#include "tape.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,9 +13,10 @@
 #include <time.h>
 
 struct nic {
+    struct network *network;
     struct e1000 *adapter;
-    struct switch_port *port;
-    struct pcap *capture; /* or NULL */
+    struct switch_port *port; /* NULL: not plugged in */
+    struct pcap *capture;     /* or NULL */
     struct net_end card, net;
 };
 
@@ -22,6 +24,7 @@ struct network {
     const struct machine_config *config;
     void *opaque;
     uint64_t (*now_ns)(void *opaque);
+    const uint64_t *round; /* of the run loop, for a tape */
     unsigned count;
     uint64_t poll_ns; /* spent in network_poll */
     struct nic nic[MACHINE_MAX_NICS];
@@ -128,10 +131,18 @@ static void card_to_net(void *opaque, const uint8_t *frame, size_t len)
     net_send(&n->net, frame, len);
 }
 
+static void note(struct nic *n, enum trace_record kind, const void *data, size_t size)
+{
+    const struct network *w = n->network;
+
+    tape_note_numbered(w->config->tape, kind, *w->round, (uint32_t)(n - w->nic), data, size);
+}
+
 static void net_to_card(void *opaque, const uint8_t *frame, size_t len)
 {
     struct nic *n = opaque;
 
+    note(n, TRACE_FRAME, frame, len);
     if (n->capture != NULL)
         pcap_frame(n->capture, frame, len);
     net_send(&n->card, frame, len);
@@ -139,7 +150,11 @@ static void net_to_card(void *opaque, const uint8_t *frame, size_t len)
 
 static void link_to_card(void *opaque, bool up)
 {
-    net_link(&((struct nic *)opaque)->card, up);
+    struct nic *n = opaque;
+    uint8_t byte = up;
+
+    note(n, TRACE_LINK, &byte, 1);
+    net_link(&n->card, up);
 }
 
 static bool card_ready(void *opaque)
@@ -154,12 +169,61 @@ static void connect_cable(struct nic *n)
         .opaque = n, .frame = net_to_card, .link = link_to_card, .ready = card_ready};
 
     n->card = e1000_end(n->adapter);
-    n->net = switch_port_end(n->port);
     e1000_connect(n->adapter, &to_net);
+    if (n->port == NULL) {
+        net_link(&n->card, false);
+        return;
+    }
+    n->net = switch_port_end(n->port);
     switch_port_connect(n->port, &to_card);
 }
 
+/* --- replays --- */
+
+/* A record that begins with an adapter's number. */
+static struct nic *take(struct network *n, enum trace_record kind, struct trace_item *out)
+{
+    uint32_t number;
+
+    if (!tape_take(n->config->tape, kind, *n->round, out) || out->size < sizeof number)
+        return NULL;
+    memcpy(&number, out->data, sizeof number);
+    out->data += sizeof number;
+    out->size -= sizeof number;
+    return number < n->count ? &n->nic[number] : NULL;
+}
+
+/* What came from the network when the machine was recorded. Link and frames come in order. */
+static void replay(struct network *n)
+{
+    struct trace_item then;
+    struct nic *to;
+
+    for (;;) {
+        if ((to = take(n, TRACE_LINK, &then)) != NULL && then.size == 1)
+            link_to_card(to, then.data[0] != 0);
+        else if ((to = take(n, TRACE_FRAME, &then)) != NULL)
+            net_to_card(to, then.data, then.size);
+        else
+            return;
+    }
+}
+
 /* --- set-up --- */
+
+/* The address of an adapter without a network: the recorded one. */
+static int unplugged(struct network *n, const struct machine_nic *c, uint8_t mac[NET_MAC_SIZE])
+{
+    struct trace_item then;
+
+    if (take(n, TRACE_PLUG, &then) != NULL && then.size == NET_MAC_SIZE)
+        memcpy(mac, then.data, NET_MAC_SIZE);
+    else if (c->has_mac)
+        memcpy(mac, c->mac, NET_MAC_SIZE);
+    else
+        make_mac(n->config, c, 0, mac);
+    return 0;
+}
 
 static int open_port(const struct machine_config *config, const struct machine_nic *c,
                      struct nic *n, char *why, size_t size)
@@ -195,10 +259,16 @@ static int add_nic(struct network *n, struct pci *pci, char *why, size_t size)
             return err;
         }
     }
-    err = open_port(n->config, c, nic, why, size);
+    nic->network = n;
+    if (c->switch_name == NULL && c->uplink == NULL)
+        err = unplugged(n, c, config.mac);
+    else
+        err = open_port(n->config, c, nic, why, size);
     if (err != 0)
         return err;
-    memcpy(config.mac, switch_port_mac(nic->port), sizeof config.mac);
+    if (nic->port != NULL)
+        memcpy(config.mac, switch_port_mac(nic->port), sizeof config.mac);
+    note(nic, TRACE_PLUG, config.mac, sizeof config.mac);
     nic->adapter = e1000_new(&config, &err);
     if (nic->adapter == NULL) {
         snprintf(why, size, "the network adapter %u,%u cannot be made: %s", c->bus, c->slot,
@@ -206,11 +276,13 @@ static int add_nic(struct network *n, struct pci *pci, char *why, size_t size)
         return err;
     }
     connect_cable(nic);
+    replay(n);
     return 0;
 }
 
 int network_new(const struct machine_config *config, struct pci *pci, void *opaque,
-                uint64_t (*now_ns)(void *opaque), struct network **out, char *why, size_t size)
+                uint64_t (*now_ns)(void *opaque), const uint64_t *round, struct network **out,
+                char *why, size_t size)
 {
     struct network *n = calloc(1, sizeof *n);
     int err = 0;
@@ -221,6 +293,7 @@ int network_new(const struct machine_config *config, struct pci *pci, void *opaq
     n->config = config;
     n->opaque = opaque;
     n->now_ns = now_ns;
+    n->round = round;
     if (config->nic_count > MACHINE_MAX_NICS)
         return -EINVAL;
     for (unsigned i = 0; i < config->nic_count && err == 0; i++)
@@ -233,7 +306,8 @@ void network_free(struct network *n)
     if (n == NULL)
         return;
     for (unsigned i = 0; i < n->count; i++) {
-        switch_port_free(n->nic[i].port);
+        if (n->nic[i].port != NULL)
+            switch_port_free(n->nic[i].port);
         e1000_free(n->nic[i].adapter);
         pcap_close(n->nic[i].capture);
     }
@@ -254,12 +328,22 @@ void network_poll(struct network *n)
 
     for (unsigned i = 0; i < n->count; i++) {
         e1000_poll(n->nic[i].adapter); /* first: what it sends goes out at once */
-        switch_port_poll(n->nic[i].port);
+        if (n->nic[i].port != NULL)
+            switch_port_poll(n->nic[i].port);
         if (n->nic[i].capture != NULL)
             pcap_flush(n->nic[i].capture);
     }
+    replay(n);
     if (n->count > 0)
         n->poll_ns += cpu_ns() - before;
+}
+
+/* The host's time is not that of a deterministic machine. */
+static uint64_t port_due_ns(const struct network *n, unsigned i)
+{
+    const struct switch_port *p = n->nic[i].port;
+
+    return p == NULL || n->config->deterministic ? UINT64_MAX : switch_port_due_ns(p);
 }
 
 uint64_t network_due_ns(struct network *n)
@@ -267,7 +351,7 @@ uint64_t network_due_ns(struct network *n)
     uint64_t least = UINT64_MAX, now = n->now_ns(n->opaque);
 
     for (unsigned i = 0; i < n->count; i++) {
-        uint64_t at = e1000_due_ns(n->nic[i].adapter), port = switch_port_due_ns(n->nic[i].port);
+        uint64_t at = e1000_due_ns(n->nic[i].adapter), port = port_due_ns(n, i);
         uint64_t due = at == UINT64_MAX ? UINT64_MAX : at > now ? at - now : 0;
         due = port < due ? port : due;
         least = due < least ? due : least;
@@ -280,7 +364,7 @@ unsigned network_poll_fds(struct network *n, struct pollfd *fds, unsigned max)
     unsigned count = 0;
 
     for (unsigned i = 0; i < n->count && count < max; i++)
-        count += switch_port_fd(n->nic[i].port, &fds[count]);
+        count += n->nic[i].port != NULL && switch_port_fd(n->nic[i].port, &fds[count]);
     return count;
 }
 
@@ -295,7 +379,8 @@ void network_print_stats(const struct network *n, FILE *out)
                 " (%" PRIu64 ") received, %" PRIu64 " missed\n",
                 n->config->nics[i].bus, n->config->nics[i].slot, f.frames_sent, f.bytes_sent,
                 f.frames_received, f.bytes_received, f.missed);
-        switch_port_print_stats(n->nic[i].port, out);
+        if (n->nic[i].port != NULL)
+            switch_port_print_stats(n->nic[i].port, out);
         ns += f.ns;
     }
     if (n->count > 0)

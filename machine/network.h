@@ -13,10 +13,11 @@
 
 struct network;
 
-/* now_ns(opaque) is the machine's time. 0, or a negative errno with one sentence in why; *out may
- * then be set and is to be freed. */
+/* now_ns(opaque) is the machine's time, *round the run loop's. 0, or a negative errno with one
+ * sentence in why; *out may then be set and is to be freed. */
 int network_new(const struct machine_config *config, struct pci *pci, void *opaque,
-                uint64_t (*now_ns)(void *opaque), struct network **out, char *why, size_t size);
+                uint64_t (*now_ns)(void *opaque), const uint64_t *round, struct network **out,
+                char *why, size_t size);
 void network_free(struct network *n);
 
 void network_poll(struct network *n);

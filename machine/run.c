@@ -12,6 +12,7 @@
 #include "machine_impl.h"
 #include "gdb_server.h"
 #include "log.h"
+#include "monitor.h"
 #include "pause.h"
 #include "vcpus.h"
 
@@ -45,9 +46,17 @@ static bool ready(const struct machine *m, unsigned n)
     return !c->halted;
 }
 
+/* With a tape a signal counts between rounds only, where it can be told again. */
 static bool ended(const struct machine *m)
 {
-    return m->request != REQUEST_NONE || m->signal != 0;
+    return m->request != REQUEST_NONE || (m->signal != 0 && m->config.tape == NULL);
+}
+
+/* A replay that left its trace does not run on. */
+static void keep(struct machine *m, bool same)
+{
+    if (!same && m->request == REQUEST_NONE)
+        m->request = REQUEST_TAPE;
 }
 
 /* What cuts rounds short. */
@@ -58,13 +67,35 @@ static bool interrupted(const struct machine *m)
 
 /* --- turns --- */
 
+/* Up to so many slots from here, as far as the next digest of registers is away. */
+static void run_to_digest(struct machine *m, struct cpu *c, uint64_t slots)
+{
+    struct tape *t = m->config.tape;
+    uint64_t every = tape_every(t), done = cpu_icount(c) - m->turn_icount;
+    const struct tape_probe *probe = tape_probe(t);
+    uint64_t left = every - done % every, step = left < slots ? left : slots;
+
+    if (probe != NULL && probe->step < step)
+        step = probe->step;
+    cpu_run(c, step);
+    if (probe != NULL)
+        probe->look(probe->opaque, tape_turns(t), c);
+    done = cpu_icount(c) - m->turn_icount;
+    if (done / every > m->turn_digests && m->request != REQUEST_TAPE) {
+        m->turn_digests = done / every;
+        keep(m, tape_turn(t, c));
+    }
+}
+
 static void take_turn(struct machine *m, unsigned n, uint64_t slots)
 {
     struct cpu *c = m->cpu[n];
     uint64_t before = machine_host_ns();
     m->current = c;
-    cpu_memory_written(c);
-    cpu_run(c, slots);
+    if (m->config.tape != NULL)
+        run_to_digest(m, c, slots);
+    else
+        cpu_run(c, slots);
     m->current = NULL;
     if (cpu_lockstep_failed(c))
         m->request = REQUEST_DIVERGED;
@@ -80,10 +111,23 @@ static bool round_host_time(struct machine *m)
     for (unsigned i = 0; i < m->config.cpus && !interrupted(m); i++) {
         if (!ready(m, i))
             continue;
+        cpu_memory_written(m->cpu[i]);
         take_turn(m, i, slots);
         any = true;
     }
     return any;
+}
+
+/* What has run since the last digest. */
+static void end_turn(struct machine *m, struct cpu *c)
+{
+    struct tape *t = m->config.tape;
+    uint64_t done = cpu_icount(c) - m->turn_icount;
+
+    if (t != NULL && done > m->turn_digests * tape_every(t) && !ended(m))
+        keep(m, tape_turn(t, c));
+    if (t != NULL && tape_probe_done(t))
+        keep(m, false);
 }
 
 /* One processor's share of a deterministic round: `slots` ticks. An instruction that goes beyond
@@ -94,6 +138,8 @@ static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
     uint64_t used = m->ahead[n];
     m->turn_waited = used;
     m->turn_icount = cpu_icount(c);
+    m->turn_digests = 0;
+    cpu_memory_written(c);
     while (used < slots && !interrupted(m)) {
         if (ready(m, n)) {
             take_turn(m, n, slots - used);
@@ -107,6 +153,7 @@ static void turn_by_ticks(struct machine *m, unsigned n, uint64_t slots)
         used += skip;
     }
     m->ahead[n] = m->paused ? used : used > slots ? used - slots : 0;
+    end_turn(m, c);
 }
 
 static bool all_halted(struct machine *m)
@@ -254,26 +301,113 @@ static bool wait_host_time(struct machine *m)
 static uint64_t board_due_ticks(struct machine *m)
 {
     uint64_t ns = board_due_ns(m->board);
-    if (ns == UINT64_MAX)
-        return UINT64_MAX;
-    return (uint64_t)((unsigned __int128)ns * HPVM_ITC_HZ / 1000000000ull) + 1;
+    return ns == UINT64_MAX ? UINT64_MAX : machine_ns_to_ticks(ns) + 1;
+}
+
+/* Nothing is due: time stands still until something comes from outside. */
+static bool wait_for_input(struct machine *m)
+{
+    uint64_t round;
+
+    if (tape_replaying(m->config.tape)) {
+        if (!tape_next_round(m->config.tape, &round))
+            return false;
+        m->rounds = round - 1;
+        return true;
+    }
+    if (!input_possible(m))
+        return false;
+    sleep_until_input(m, LONGEST_NS);
+    return true;
+}
+
+/* While a network is recorded, time does not run ahead of the host's when there is nothing to do:
+ * others have no answer ready then. The ticks that pass before something happens are recorded. */
+static uint64_t pace(struct machine *m, uint64_t due)
+{
+    struct tape *t = m->config.tape;
+    uint64_t host = machine_host_ns() - m->start_ns, then = machine_ticks_to_ns(m->ticks + due),
+             passed;
+    struct trace_item item;
+
+    if (tape_take(t, TRACE_WAIT, m->rounds, &item) && item.size == sizeof due)
+        memcpy(&due, item.data, sizeof due);
+    if (!tape_recording(t) || m->config.nic_count == 0 || then <= host)
+        return due;
+    sleep_until_input(m, then - host < LONGEST_NS ? then - host : LONGEST_NS);
+    host = machine_host_ns() - m->start_ns;
+    if (host >= then)
+        return due;
+    passed = machine_ns_to_ticks(host);
+    passed = passed > m->ticks ? passed - m->ticks : 0;
+    passed = passed < due ? passed : due;
+    tape_note(t, TRACE_WAIT, m->rounds, &passed, sizeof passed);
+    return passed;
 }
 
 static bool wait_deterministic(struct machine *m)
 {
     uint64_t due = next_timer_ticks(m), board = board_due_ticks(m);
     due = board < due ? board : due;
-    if (due == UINT64_MAX) {
-        if (!input_possible(m))
-            return false;
-        sleep_until_input(m, LONGEST_NS); /* time stands still */
-        return true;
-    }
-    due = due < LONGEST_TICKS ? due : LONGEST_TICKS;
+    if (due == UINT64_MAX)
+        return wait_for_input(m);
+    due = pace(m, due < LONGEST_TICKS ? due : LONGEST_TICKS);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_skip_ticks(m->cpu[i], due);
     m->ticks += due;
     return true;
+}
+
+/* --- the tape --- */
+
+#define MEMORY_ROUNDS 64 /* between digests of memory */
+
+static void memory_digest(struct machine *m)
+{
+    if (m->config.tape == NULL)
+        return;
+    keep(m, tape_memory(m->config.tape, m->mem, m->rounds));
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        cpu_watch_writes(m->cpu[i]);
+}
+
+static void after_round(struct machine *m)
+{
+    if (m->rounds % MEMORY_ROUNDS == 0)
+        memory_digest(m);
+}
+
+/* Between rounds: a signal, or the end of a trace that a signal had ended. */
+static bool tape_says_end(struct machine *m)
+{
+    uint64_t round;
+
+    if (m->config.tape == NULL)
+        return false;
+    if (tape_next_end(m->config.tape, &round) && round == m->rounds && m->request == REQUEST_NONE)
+        m->signal = MACHINE_SIGNAL_TAPE;
+    return m->signal != 0;
+}
+
+/* The recording's last record; a replay compares. */
+static enum machine_end close_tape(struct machine *m, enum machine_end end, char *why, size_t size)
+{
+    static const enum trace_end ends[] = {[MACHINE_POWERED_OFF] = TRACE_POWERED_OFF,
+                                          [MACHINE_RESET] = TRACE_RESET,
+                                          [MACHINE_QUIT] = TRACE_QUIT,
+                                          [MACHINE_DIVERGED] = TRACE_STOPPED,
+                                          [MACHINE_STOPPED] = TRACE_STOPPED};
+    struct tape *t = m->config.tape;
+    bool stopped_by_hand = end == MACHINE_QUIT && m->signal != MACHINE_SIGNAL_TAPE;
+
+    if (end != MACHINE_QUIT && m->request != REQUEST_TAPE)
+        memory_digest(m);
+    tape_end(t, ends[end], m->rounds, m->cpu, m->config.cpus);
+    if (!tape_replaying(t) || stopped_by_hand || tape_probe_done(t) ||
+        tape_ended(t, ends[end], m->rounds, m->cpu, m->config.cpus))
+        return end;
+    snprintf(why, size, "%s", tape_failure(t)->what);
+    return MACHINE_DIVERGED;
 }
 
 /* --- the loops --- */
@@ -350,11 +484,15 @@ static bool run(struct machine *m)
         m->rounds++;
         if (ended(m))
             break;
+        after_round(m);
         if (busy && !by_ticks && machine_now_ns(m) - polled < POLL_NS)
             continue;
         if (!m->paused)
             board_poll(m->board);
+        monitor_replay(m);
         poll_servers(m);
+        if (tape_says_end(m))
+            break;
         polled = machine_now_ns(m);
         if (!busy && !interrupted(m) && all_halted(m)) {
             if (!(by_ticks ? wait_deterministic(m) : wait_host_time(m)))
@@ -370,13 +508,19 @@ static enum machine_end say(enum machine_end end, char *why, size_t size, const 
     return end;
 }
 
-enum machine_end machine_run(struct machine *m, char *why, size_t size)
+static enum machine_end run_to_end(struct machine *m, char *why, size_t size)
 {
     for (;;) {
-        if (!(m->vcpus != NULL ? run_vcpus(m) : run(m)))
+        bool alive = m->vcpus != NULL ? run_vcpus(m) : run(m);
+        if (!alive && m->request == REQUEST_NONE)
             return say(MACHINE_STOPPED, why, size,
                        "the guest has halted all processors and nothing can wake them");
-        board_poll(m->board); /* the last output */
+        if (m->config.tape == NULL)
+            board_poll(m->board); /* the last output */
+        if (m->request == REQUEST_TAPE)
+            return say(MACHINE_DIVERGED, why, size, tape_failure(m->config.tape)->what);
+        if (m->signal == MACHINE_SIGNAL_TAPE)
+            return say(MACHINE_QUIT, why, size, "the trace ends here");
         if (m->signal == MACHINE_SIGNAL_CONSOLE)
             return say(MACHINE_QUIT, why, size, "ended from the console");
         if (m->signal == MACHINE_SIGNAL_MONITOR)
@@ -397,6 +541,12 @@ enum machine_end machine_run(struct machine *m, char *why, size_t size)
         if (machine_restart(m, why, size) != 0)
             return MACHINE_STOPPED;
     }
+}
+
+enum machine_end machine_run(struct machine *m, char *why, size_t size)
+{
+    memory_digest(m); /* what the machine begins with */
+    return close_tape(m, run_to_end(m, why, size), why, size);
 }
 
 /* --- figures --- */

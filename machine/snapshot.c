@@ -21,7 +21,7 @@ static const struct section_kind kind = {"KITSNAP\n", FORMAT, "snapshot"};
 #define M(member) ARCHIVE_FIELD(struct machine, member)
 
 static const struct archive_field machine_fields[] = {
-    M(ticks), M(ahead), M(rounds), M(idle_ns), M(resets), M(icount_before),
+    M(ticks), M(ahead), M(rounds), M(idle_ns), M(resets), M(icount_before), M(round_at),
 };
 
 /* A number of the configuration, which must be what it was. */
