@@ -13,7 +13,8 @@
 
 #define COARSE     50000 /* slots: about a turn */
 #define MAX_SHOWN  40    /* lines of differences */
-#define EVERY_PAGE 8     /* bytes of memory in a line */
+#define MAX_CPUS   16
+#define EVERY_PAGE 8 /* bytes of memory in a line */
 
 /* --- what a probe prints --- */
 
@@ -23,7 +24,7 @@ struct look {
     unsigned pages;
     uint32_t crc; /* of pages written since the last line */
     struct mem *mem;
-    char next[160]; /* the instruction at hand, told when it is done */
+    char next[MAX_CPUS][160]; /* the instruction at hand, told when it is done */
     bool shown;
 };
 
@@ -70,7 +71,7 @@ static void print_page(const struct look *l, uint64_t addr)
 
 static void print_all(struct look *l, struct cpu *c)
 {
-    printf("instruction %s\n", l->next);
+    printf("instruction %s\n", l->next[c->id % MAX_CPUS]);
     cpu_print_registers(c, stdout);
     for (unsigned i = 0; i < l->pages; i++)
         print_page(l, l->written[i]);
@@ -91,9 +92,9 @@ static void look_at(void *opaque, uint64_t turn, struct cpu *c)
         printf("turn %" PRIu64 " processor %u slots %" PRIu64 " ip %016" PRIx64
                " registers %08" PRIx32 " memory %08" PRIx32 "\n",
                turn, c->id, cpu_icount(c), c->ip, cpu_digest(c), l->crc);
-    else if (!l->shown && cpu_icount(c) >= r->slots)
+    else if (!l->shown && turn == r->to && cpu_icount(c) >= r->slots)
         print_all(l, c);
-    disassemble(c, l->next, sizeof l->next);
+    disassemble(c, l->next[c->id % MAX_CPUS], sizeof l->next[0]);
 }
 
 struct look *look_new(const struct replay *r, struct tape *t)
@@ -259,6 +260,19 @@ static bool agrees(const struct replay *r, const struct side *s, uint64_t until)
     return out != NULL;
 }
 
+/* A trace with a digest for every instruction names it without a reference. */
+static bool tell_from_trace(const struct replay *r, const struct side *here,
+                            const struct tape_failure *f)
+{
+    g_autofree char *option = g_strdup_printf("--registers=%" PRIu64 ":0", f->to);
+    g_autofree char *out = !f->memory && f->every == 1 ? ask(r, here, option) : NULL;
+
+    if (out == NULL)
+        return false;
+    printf("first difference: behind %.*s\n", (int)strcspn(out, "\n"), out);
+    return true;
+}
+
 void bisect(const struct replay *r, const struct tape_failure *f)
 {
     const char *other = strcmp(r->cpu, "interp") == 0 ? "jit" : "interp";
@@ -270,6 +284,8 @@ void bisect(const struct replay *r, const struct tape_failure *f)
     printf("between digests of registers %" PRIu64 " and %" PRIu64 "\n", f->from, f->to + 1);
     fflush(stdout);
     if (!agrees(r, &sides[1], f->to)) {
+        if (tell_from_trace(r, &sides[0], f))
+            return;
         log_warn(
             "%s, so the instruction cannot be told: name a kittson that replays the trace with "
             "--reference",

@@ -16,6 +16,7 @@ struct replay {
     bool registers;
     uint64_t slots; /* --registers */
     bool stats;
+    const char *embed; /* trace to write with what is read of images, or NULL */
 };
 
 /* --states and --registers: prints what is asked for while the tape runs. NULL if nothing is. */

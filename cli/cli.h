@@ -27,5 +27,7 @@ int cmd_restore(int argc, char **argv);
 /* The option list of `kittson run`, for its help text. */
 void run_print_options(FILE *out);
 void replay_print_options(FILE *out);
+/* Replays a trace, and writes a new one with the blocks of images that were read. Exit status. */
+int replay_embed(const char *path, const char *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "opts.h"
 #include "run.h"
+#include "store.h"
 #include "tape.h"
 #include "text.h"
 
@@ -30,8 +31,7 @@ enum {
 };
 
 static const struct opt options[] = {
-    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit",
-     NULL},
+    {OPT_CPU, "cpu", 0, "KIND", "how instructions are executed: interp (default) or jit", NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "where the guest's output goes: stdio, or file:PATH",
      NULL},
     {OPT_IMAGE, "image", 0, "OLD=NEW", "where a file is that was OLD when it was recorded", NULL},
@@ -82,6 +82,7 @@ static int set_registers(struct replay *r, const char *value, char *why, size_t 
     if (sscanf(value, "%" SCNu64 ":%" SCNu64 "%n", &r->from, &r->slots, &end) == 2 &&
         value[end] == '\0') {
         r->to = r->from;
+        r->from -= r->from > 0; /* what is the next instruction there is told by the one before */
         r->step = 1;
         r->registers = true;
         return 0;
@@ -141,7 +142,8 @@ struct scene {
     char *dir; /* of files that go at the end, or NULL */
     GPtrArray *strings;
     GArray *fds;
-    char **paths; /* of the trace's images */
+    char **paths;      /* of the trace's images */
+    GHashTable **read; /* blocks that were read of each, when they are collected */
 };
 
 static char *keep(struct scene *s, char *text)
@@ -330,6 +332,105 @@ static void strike_scene(struct scene *s)
     g_free(s->dir);
 }
 
+/* --- traces that need no images --- */
+
+#define BLOCK 4096u
+
+static void note_read(void *opaque, const struct store *store, uint64_t offset, size_t len)
+{
+    struct scene *s = opaque;
+    const struct trace_machine *t = trace_describe(s->in);
+    for (unsigned n = 0; n < t->images->len; n++) {
+        if (s->paths[n] == NULL || strcmp(store_name(store), s->paths[n]) != 0)
+            continue;
+        for (uint64_t b = offset / BLOCK; b * BLOCK < offset + len; b++)
+            g_hash_table_add(s->read[n], GSIZE_TO_POINTER(b + 1));
+    }
+}
+
+static void embed_block(struct trace_writer *out, struct store *store, unsigned image, uint64_t at)
+{
+    uint64_t left = store_size(store) - at;
+    uint8_t data[BLOCK];
+    size_t n = left < BLOCK ? (size_t)left : BLOCK;
+    if (store_read(store, at, data, n) == 0)
+        trace_embed(out, image, at, data, n);
+}
+
+/* A file that the kernel's loader read is taken as a whole. */
+static int embed_image(struct scene *s, struct trace_writer *out, unsigned n, char *why,
+                       size_t size)
+{
+    const struct trace_machine *t = trace_describe(s->in);
+    const struct trace_image *i = &g_array_index(t->images, struct trace_image, n);
+    struct store_options options = {.read_only = true};
+    struct store *store;
+    int err = store_open(s->paths[n], &options, &store, why, size);
+    if (err != 0)
+        return err;
+    for (uint64_t b = 0; b * BLOCK < store_size(store); b++)
+        if (i->role != TRACE_DRIVE || g_hash_table_contains(s->read[n], GSIZE_TO_POINTER(b + 1)))
+            embed_block(out, store, n, b * BLOCK);
+    store_close(store);
+    return 0;
+}
+
+static int copy_records(const char *path, struct trace_writer *out, char *why, size_t size)
+{
+    struct trace_reader *in;
+    struct trace_item i;
+    int got = trace_open(path, &in, why, size);
+    if (got == 0)
+        got = trace_embedded(in, NULL, NULL, why, size);
+    while (got == 0 && (got = trace_next(in, &i, why, size)) > 0) {
+        if (i.kind == TRACE_TURN)
+            trace_put_turn(out, i.digest);
+        else
+            trace_put(out, i.kind, i.round, i.data, i.size);
+        got = 0;
+    }
+    trace_close(in);
+    return got;
+}
+
+/* The images must still be there: what was read of them is known now. */
+static int write_embedded(struct scene *s, const char *path, char *why, size_t size)
+{
+    struct trace_machine t = *trace_describe(s->in);
+    struct trace_writer *out;
+    int err = 0;
+    for (unsigned n = 0; n < t.images->len; n++)
+        g_array_index(t.images, struct trace_image, n).embedded = true;
+    err = trace_create(path, &t, &out, why, size);
+    if (err != 0)
+        return err;
+    for (unsigned n = 0; n < t.images->len && err == 0; n++)
+        err = embed_image(s, out, n, why, size);
+    if (err == 0)
+        err = copy_records(s->replay->path, out, why, size);
+    if (err == 0)
+        return trace_finish(out, why, size);
+    trace_abandon(out);
+    return err;
+}
+
+static void begin_collecting(struct scene *s)
+{
+    unsigned count = trace_describe(s->in)->images->len;
+    s->read = g_new0(GHashTable *, count + 1);
+    for (unsigned n = 0; n < count; n++)
+        s->read[n] = g_hash_table_new(NULL, NULL);
+    store_set_watcher(note_read, s);
+}
+
+static void end_collecting(struct scene *s)
+{
+    store_set_watcher(NULL, NULL);
+    for (unsigned n = 0; s->read[n] != NULL; n++)
+        g_hash_table_destroy(s->read[n]);
+    g_free(s->read);
+}
+
 /* --- the replay --- */
 
 static int finish(const struct replay *r, struct tape *t, enum machine_end end, const char *why)
@@ -345,7 +446,7 @@ static int finish(const struct replay *r, struct tape *t, enum machine_end end, 
         return CLI_OK;
     }
     log_error("%s: %s", r->path, f->failed ? f->what : why);
-    if (f->failed)
+    if (f->failed && r->until == 0) /* with an end it is a bisection that asks */
         bisect(r, f);
     return CLI_FAILED;
 }
@@ -365,6 +466,8 @@ static int play(const struct replay *r, struct scene *s)
     struct tape *t = s->config.tape = tape_replay(s->in);
     tape_set_until(t, r->until);
     struct look *look = look_new(r, t);
+    if (r->embed != NULL)
+        begin_collecting(s);
     err = run_machine(&s->config, r->stats, &end, why, sizeof why);
     look_free(look);
     int status = CLI_USAGE;
@@ -372,7 +475,34 @@ static int play(const struct replay *r, struct scene *s)
         log_error("%s", why);
     else
         status = finish(r, t, end, why);
+    if (r->embed != NULL && status == CLI_OK && write_embedded(s, r->embed, why, sizeof why) != 0) {
+        log_error("%s", why);
+        status = CLI_USAGE;
+    }
+    if (r->embed != NULL)
+        end_collecting(s);
     tape_free(t);
+    return status;
+}
+
+static struct scene new_scene(const struct replay *r)
+{
+    return (struct scene){.replay = r,
+                          .strings = g_ptr_array_new_with_free_func(g_free),
+                          .fds = g_array_new(FALSE, FALSE, sizeof(int))};
+}
+
+int replay_embed(const char *path, const char *out)
+{
+    struct replay r = {.path = path,
+                       .cpu = "jit",
+                       .console = "file:/dev/null",
+                       .images = g_ptr_array_new(),
+                       .embed = out};
+    struct scene s = new_scene(&r);
+    int status = play(&r, &s);
+    strike_scene(&s);
+    g_ptr_array_free(r.images, TRUE);
     return status;
 }
 
@@ -386,9 +516,7 @@ int cmd_replay(int argc, char **argv)
     else if (r.path == NULL)
         log_error("usage: kittson replay [OPTION]... TRACE");
     else {
-        struct scene s = {.replay = &r,
-                          .strings = g_ptr_array_new_with_free_func(g_free),
-                          .fds = g_array_new(FALSE, FALSE, sizeof(int))};
+        struct scene s = new_scene(&r);
         status = play(&r, &s);
         strike_scene(&s);
     }

@@ -384,9 +384,11 @@ static bool tape_says_end(struct machine *m)
 
     if (m->config.tape == NULL)
         return false;
+    if (tape_probe_done(m->config.tape))
+        keep(m, false);
     if (tape_next_end(m->config.tape, &round) && round == m->rounds && m->request == REQUEST_NONE)
         m->signal = MACHINE_SIGNAL_TAPE;
-    return m->signal != 0;
+    return m->signal != 0 || m->request != REQUEST_NONE;
 }
 
 /* The recording's last record; a replay compares. */
@@ -517,6 +519,8 @@ static enum machine_end run_to_end(struct machine *m, char *why, size_t size)
                        "the guest has halted all processors and nothing can wake them");
         if (m->config.tape == NULL)
             board_poll(m->board); /* the last output */
+        if (m->request == REQUEST_TAPE && tape_probe_done(m->config.tape))
+            return say(MACHINE_QUIT, why, size, "the replay came as far as it was to");
         if (m->request == REQUEST_TAPE)
             return say(MACHINE_DIVERGED, why, size, tape_failure(m->config.tape)->what);
         if (m->signal == MACHINE_SIGNAL_TAPE)

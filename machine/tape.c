@@ -22,6 +22,7 @@ struct tape {
     struct tape_failure failure;
     struct tape_probe probe;
     uint64_t until;
+    bool cut; /* came to the end of a shortened trace */
 };
 
 struct tape *tape_record(struct trace_writer *out, uint64_t every)
@@ -71,6 +72,7 @@ __attribute__((format(printf, 3, 4))) static bool fail(struct tape *t, bool memo
         return false;
     t->failure.failed = true;
     t->failure.memory = memory;
+    t->failure.every = t->every;
     t->failure.from = memory ? t->memory_turn : t->figures.turns;
     t->failure.to = memory && t->figures.turns > 0 ? t->figures.turns - 1 : t->figures.turns;
     va_start(ap, format);
@@ -140,9 +142,23 @@ bool tape_next_round(struct tape *t, uint64_t *round)
     return true;
 }
 
+/* A shortened trace ends between two records: the replay is over, and was alike. */
+static bool at_cut(struct tape *t)
+{
+    uint32_t reason;
+
+    if (!peek(t) || t->next.kind != TRACE_END || t->next.size < sizeof(reason))
+        return false;
+    memcpy(&reason, t->next.data, sizeof(reason));
+    t->cut = reason == TRACE_CUT;
+    return t->cut;
+}
+
 bool tape_next_end(struct tape *t, uint64_t *round)
 {
-    return tape_next_round(t, round) && t->next.kind == TRACE_END;
+    if (!tape_next_round(t, round) || t->next.kind != TRACE_END)
+        return false;
+    return !at_cut(t);
 }
 
 /* --- digests --- */
@@ -160,6 +176,8 @@ static bool comparing(const struct tape *t)
 
 static bool compare_turn(struct tape *t, const struct cpu *c, uint32_t digest)
 {
+    if (at_cut(t))
+        return false;
     if (!peek(t) || t->next.kind != TRACE_TURN)
         return !comparing(t) ||
                fail(t, false,
@@ -223,6 +241,8 @@ static bool compare_memory(struct tape *t, uint64_t round)
 {
     struct trace_item then;
 
+    if (at_cut(t))
+        return false;
     if (!tape_take(t, TRACE_MEMORY, round, &then))
         return !comparing(t) ||
                fail(t, true, "memory is written where the recording has something else");
@@ -340,7 +360,7 @@ void tape_set_until(struct tape *t, uint64_t turns)
 bool tape_probe_done(const struct tape *t)
 {
     return (t->probe.step != 0 && t->figures.turns > t->probe.to) ||
-           (t->until != 0 && t->figures.turns >= t->until);
+           (t->until != 0 && t->figures.turns >= t->until) || t->cut;
 }
 
 uint64_t tape_turns(const struct tape *t)

@@ -35,7 +35,7 @@ void tape_note_numbered(struct tape *t, enum trace_record kind, uint64_t round, 
 bool tape_take(struct tape *t, enum trace_record kind, uint64_t round, struct trace_item *out);
 /* The round of the next record that came from outside; false when the next record is none. */
 bool tape_next_round(struct tape *t, uint64_t *round);
-/* The round of the end, if that is next. */
+/* The round of the end, if that is next; shortened traces have none. */
 bool tape_next_end(struct tape *t, uint64_t *round);
 
 /* --- digests --- */
@@ -70,6 +70,7 @@ struct tape_failure {
     bool failed;
     char what[256];    /* a sentence */
     uint64_t from, to; /* turns (numbers of TRACE_TURN): agreed up to from, differs in to */
+    uint64_t every;    /* slots between digests of registers */
     bool memory;       /* registers agreed, pages did not */
 };
 const struct tape_failure *tape_failure(const struct tape *t);

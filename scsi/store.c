@@ -80,6 +80,15 @@ static bool inside(const struct store *s, uint64_t offset, uint64_t len)
     return offset <= s->size && len <= s->size - offset;
 }
 
+static store_watcher *watcher;
+static void *watcher_opaque;
+
+void store_set_watcher(store_watcher *fn, void *opaque)
+{
+    watcher = fn;
+    watcher_opaque = opaque;
+}
+
 int store_read(struct store *s, uint64_t offset, void *buf, size_t len)
 {
     uint64_t end = (s->size + TAIL - 1) & ~(uint64_t)(TAIL - 1);
@@ -91,6 +100,8 @@ int store_read(struct store *s, uint64_t offset, void *buf, size_t len)
         there = offset < s->size ? (size_t)(s->size - offset) : 0;
         memset((char *)buf + there, 0, len - there);
     }
+    if (watcher != NULL)
+        watcher(watcher_opaque, s, offset, there);
     return there == 0 ? 0 : s->ops->read(s, offset, buf, there);
 }
 

@@ -38,6 +38,11 @@ bool store_read_only(const struct store *s);
 enum store_kind store_kind(const struct store *s);
 const char *store_name(const struct store *s);
 
+/* Told of every read, also of an overlay from its base; NULL: nobody. For machines whose disks have
+ * no threads of their own. */
+typedef void store_watcher(void *opaque, const struct store *s, uint64_t offset, size_t len);
+void store_set_watcher(store_watcher *watcher, void *opaque);
+
 /* All of [offset, offset+len), or a negative errno. The bytes between the end of the store and the
  * next multiple of 4096 read as zeros; anything else outside it is -EINVAL. */
 int store_read(struct store *s, uint64_t offset, void *buf, size_t len);

@@ -175,7 +175,7 @@ cmp -s "$tmp/console" "$tmp/first" || fail "deterministic runs differ"
 
 # --- manual page and --help name the same options ---
 man=$source/docs/man/kittson.1
-"$kittson" help run | grep -o -e '--[a-z][a-z-]*' | sort -u >"$tmp/help-options"
+{ "$kittson" help run; "$kittson" help replay; "$kittson" help trace; } | grep -o -e '--[a-z][a-z-]*' | sort -u >"$tmp/help-options"
 sed -n 's/^\.It .*\\-\\-\([a-z\\-]*\).*/--\1/p; s/^\.B.*\\-\\-\([a-z\\-]*\).*/--\1/p' "$man" |
     tr -d '\\' | sort -u >"$tmp/man-options"
 grep -v -x -e --help -e --version "$tmp/man-options" >"$tmp/a"
