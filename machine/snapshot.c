@@ -282,11 +282,21 @@ static int next(struct loading *l, struct section *s)
     return got == 0 ? bad(l, "the snapshot is not complete") : got < 0 ? got : 0;
 }
 
+/* NULL, or what is wrong. */
+static const char *take_part(struct machine *m, const struct part *p, unsigned n,
+                             const struct section *s)
+{
+    struct archive a;
+
+    archive_read_init(&a, s->data, s->size, s->version);
+    p->state(m, n, &a);
+    return archive_verdict(&a);
+}
+
 static int load_part(void *opaque, struct machine *m, const struct part *p, unsigned n)
 {
     struct loading *l = opaque;
     struct section s;
-    struct archive a;
     const char *wrong;
     int err = next(l, &s);
 
@@ -296,9 +306,7 @@ static int load_part(void *opaque, struct machine *m, const struct part *p, unsi
         return bad(l, "a part of the machine is missing");
     if (s.version == 0 || s.version > p->version)
         return bad(l, "made by a later version of Kittson");
-    archive_read_init(&a, s.data, s.size, s.version);
-    p->state(m, n, &a);
-    wrong = archive_verdict(&a);
+    wrong = take_part(m, p, n, &s);
     if (wrong != NULL) {
         snprintf(l->why, l->size, "%s: %s: %s", sections_name(l->in), p->name, wrong);
         return -EINVAL;
@@ -376,4 +384,41 @@ int snapshot_load(struct machine *m, const char *path, void (*progress)(unsigned
         err = load_contents(&l, m);
     sections_close(l.in);
     return err;
+}
+
+/* --- one part --- */
+
+struct single {
+    unsigned place;
+    struct section s;
+    const char *wrong;
+};
+
+/* 1 when the part was found, so that the search ends. */
+static int load_single(void *opaque, struct machine *m, const struct part *p, unsigned n)
+{
+    struct single *one = opaque;
+
+    if (one->place-- > 0)
+        return 0;
+    if (one->s.version == 0 || one->s.version > p->version)
+        one->wrong = "another version";
+    else
+        one->wrong = take_part(m, p, n, &one->s);
+    return 1;
+}
+
+int snapshot_load_part(struct machine *m, unsigned place, unsigned version, const void *bytes,
+                       size_t length, char *why, size_t size)
+{
+    struct single one = {
+        .place = place,
+        .s = {.version = version, .data = (uint8_t *)(uintptr_t)bytes, .size = length},
+        .wrong = "there is no such part"};
+
+    each_part(m, &one, load_single);
+    if (one.wrong == NULL)
+        return 0;
+    snprintf(why, size, "%s", one.wrong);
+    return -EINVAL;
 }

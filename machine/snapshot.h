@@ -23,4 +23,8 @@ int snapshot_save(struct machine *m, const char *path, bool last, char *why, siz
 int snapshot_load(struct machine *m, const char *path, void (*progress)(unsigned percent),
                   char *why, size_t size);
 
+/* One part's contents, by its place in the file and its version: for fuzzing. */
+int snapshot_load_part(struct machine *m, unsigned place, unsigned version, const void *bytes,
+                       size_t length, char *why, size_t size);
+
 #endif

@@ -36,12 +36,13 @@ def traffic(trace, disk, overlay):
         check(g.wait(120) == 0, g.stderr())
 
 
-def boot_manager(trace, disk, nvram):
+def boot_manager(trace, disk, tmp):
     """From the count-down through GRUB into Linux, with variables that change."""
-    with guest.Guest("--record", trace, "--disk", disk + ",ro", "--nvram", nvram, "--cpu",
-                     "jit") as g:
+    with guest.Guest("--record", trace, "--disk",
+                     "%s,overlay=%s" % (disk, os.path.join(tmp, "overlay2")), "--nvram",
+                     os.path.join(tmp, "variables"), "--cpu", "jit") as g:
         g.connect()
-        g.expect("guest# |Shell>", 400)
+        g.expect("guest# ", 300)
         g.process.terminate()
         check(g.wait(60) == 1, g.stderr())
 
@@ -82,7 +83,7 @@ def test():
         check(len(said) == 1, "replays differ: %r" % said)
         without_images(trace, os.path.join(tmp, "small"))
         other = os.path.join(tmp, "firmware")
-        boot_manager(other, disk, os.path.join(tmp, "variables"))
+        boot_manager(other, disk, tmp)
         for cpu in ("interp", "jit"):
             replay(other, cpu)
         changed(trace, disk)
