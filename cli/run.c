@@ -447,8 +447,10 @@ static int check(const struct run_args *a, char *why, size_t size)
         snprintf(why, size, "--wait: only --gdb or --monitor could let the machine go on");
         return -EINVAL;
     }
-    if (a->record != NULL && (c->gdb != NULL || c->restore != NULL || c->lockstep)) {
-        snprintf(why, size, "--record goes neither with --gdb nor with --restore or lockstep");
+    if (a->record != NULL &&
+        (c->gdb != NULL || c->restore != NULL || c->lockstep || c->display != NULL)) {
+        snprintf(why, size,
+                 "--record does not go with --gdb, --restore, --display or --cpu lockstep");
         return -EINVAL;
     }
     if (c->deterministic && a->record == NULL && a->net.nics > 0) {

@@ -244,6 +244,10 @@ int snapshot_save(struct machine *m, const char *path, bool last, char *why, siz
         snprintf(why, size, "the firmware's boot services are running: wait for the system");
         return -EBUSY;
     }
+    if (m->config.display != NULL) {
+        snprintf(why, size, "a machine with a graphics adapter (--display) cannot be saved yet");
+        return -ENOTSUP;
+    }
     err = storage_settle(board_storage(m->board), last, why, size);
     if (err == 0)
         err = sections_create(path, &kind, true, &out, why, size);
