@@ -273,9 +273,10 @@ struct cpu {
     uint64_t fr_dbl[2];  /* bit n: FR n is fd[n], and fr[n] is out of date */
     uint64_t fr_lazy[2]; /* bit n, if not in fr_dbl: FR n is left over from a division */
     struct fr_division {
-        const struct uop *seq; /* the instruction sequence */
-        uint64_t n, d;         /* its operands, doubles */
-        uint64_t left[2];      /* the registers, where fr_lazy has them too */
+        const struct uop *seq, *last; /* the instruction sequence */
+        struct fpreg n, d;            /* its operands; doubles: memory format in .sig */
+        bool doubles;
+        uint64_t left[2]; /* the registers, where fr_lazy has them too */
     } division[FR_DIVISIONS];
     uint64_t fpsr, unat, ccv, csd, ssd;
     uint64_t kr[8];

@@ -10,20 +10,21 @@ static bool in(const uint64_t set[2], unsigned n)
     return set[n >> 6] >> (n & 63) & 1;
 }
 
-/* Runs the sequence on registers of its own. */
+/* Runs the sequence on registers of its own; what is between its instructions does not matter. */
 static void run_division(const struct cpu *c, const struct fr_division *p, struct fpreg v[128])
 {
     const struct uop *u = p->seq;
 
     v[0] = c->fr[0];
     v[1] = c->fr[1];
-    v[u->r2] = fp_from_double(p->n);
-    v[u->r3] = fp_from_double(p->d);
+    v[u->r2] = p->doubles ? fp_from_double(p->n.sig) : p->n;
+    v[u->r3] = p->doubles ? fp_from_double(p->d.sig) : p->d;
     v[u->r1] = fp_rcpa(&v[u->r2], &v[u->r3], FPSR_USUAL, u->sf).r;
-    for (u++; u < p->seq + FR_DIVIDE_OPS; u++)
-        v[u->r1] = fp_fma(&v[u->r3], &v[u->r4], u->r2 ? &v[u->r2] : NULL,
-                          u->op == OP_fnma ? FP_NEG_PROD : 0, u->sub, FPSR_USUAL, u->sf)
-                       .r;
+    for (u++; u <= p->last; u++)
+        if (u->op == OP_fma || u->op == OP_fnma)
+            v[u->r1] = fp_fma(&v[u->r3], &v[u->r4], u->r2 ? &v[u->r2] : NULL,
+                              u->op == OP_fnma ? FP_NEG_PROD : 0, u->sub, FPSR_USUAL, u->sf)
+                           .r;
 }
 
 static void settle_division(struct cpu *c, const struct fr_division *p)
@@ -56,6 +57,46 @@ void fr_settle(struct cpu *c, unsigned n)
     else
         fr_settle_lazy(c);
 }
+
+/* --- integers --- */
+
+/* The magnitude of a register that holds an integer of up to 64 bits other than zero. */
+static bool as_magnitude(const struct fpreg *f, uint64_t *v)
+{
+    uint32_t down = FP_EXP_INT - (f->exp & FP_EXP_MASK);
+
+    *v = f->sig >> (down & 63);
+    return down < 64 && (int64_t)f->sig < 0 && *v << down == f->sig;
+}
+
+bool fr_divide_integers(struct cpu *c, const struct uop *seq, const struct uop *last,
+                        struct fr_division *p)
+{
+    /* Intermediate results are inexact, the conversion mostly: flagged already, or they would be.
+     */
+    const uint64_t mask = FPSR_SF_CONTROLS | FPF_I << 7, usual = FPSR_USUAL >> FPSR_SF_SHIFT(1);
+    const struct fpreg n = c->fr[seq->r2], d = c->fr[seq->r3];
+    bool negative = (n.exp ^ d.exp) & FP_SIGN;
+    uint64_t a, b, q;
+
+    if ((c->fpsr >> FPSR_SF_SHIFT(1) & mask) != ((usual & FPSR_SF_CONTROLS) | FPF_I << 7))
+        return false;
+    if (!as_magnitude(&n, &a) || !as_magnitude(&d, &b))
+        return false;
+    q = a / b;
+    if (last->op == OP_fcvt_fxu_trunc ? ((n.exp | d.exp) & FP_SIGN) != 0
+                                      : q > (uint64_t)INT64_MAX + negative)
+        return false;
+    p->seq = seq;
+    p->last = last;
+    p->n = n;
+    p->d = d;
+    p->doubles = false;
+    fr_put(c, last->r1, fp_from_sig(negative ? 0 - q : q));
+    return true;
+}
+
+/* --- doubles --- */
 
 /* The double in memory format, if there is one and the value is no NaN. */
 static bool as_double(const struct fpreg *f, uint64_t *d)

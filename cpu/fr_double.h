@@ -12,9 +12,6 @@
 
 #include "cpu.h"
 
-/* Instructions of the division sequence that is known: frcpa and nine multiply-adds. */
-#define FR_DIVIDE_OPS 10u
-
 /* fr[n] is not the register's value. */
 static inline bool fr_is_away(const struct cpu *c, unsigned n)
 {
@@ -25,6 +22,11 @@ static inline bool fr_is_away(const struct cpu *c, unsigned n)
 void fr_settle(struct cpu *c, unsigned n);
 /* Computes all that is left over from divisions. */
 void fr_settle_lazy(struct cpu *c);
+/* The integer division of a sequence from frcpa to fcvt, whose operands are in registers: writes
+ * the quotient and notes what fr_settle_lazy needs. False, and nothing is done, where the sequence
+ * would do more than that: other values, flags. */
+bool fr_divide_integers(struct cpu *c, const struct uop *seq, const struct uop *last,
+                        struct fr_division *p);
 /* Has the register stand as a double if there is one, else false. */
 bool fr_to_double(struct cpu *c, unsigned n);
 

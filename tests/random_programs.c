@@ -365,6 +365,108 @@ static void put_handlers(struct rng *r, struct program *p)
     memcpy(ivt + VEC_EXTINT, extint_handler, sizeof extint_handler);
 }
 
+/* --- division sequences --- */
+
+#define DIVIDE_STEPS   9
+#define DIVIDE_BUNDLES 18 /* at most */
+
+/* Multiply-adds of a division in a possible order: f1 = f3 * f4 + f2. Registers: 0 and 1, 2 the
+ * dividend, 3 the divisor, 4 frcpa's result, 5 and up the steps' results. */
+struct divide_step {
+    uint8_t opcode, sf, f1, f3, f4, f2;
+};
+enum { FMA = 8 << 1, FNMA = 12 << 1, FMA_D = 9 << 1 };
+
+static const struct divide_step divide_steps[2][DIVIDE_STEPS] = {
+    {{FNMA, 1, 5, 3, 4, 1},
+     {FMA, 1, 6, 5, 5, 0},
+     {FMA, 1, 7, 4, 5, 4},
+     {FMA, 1, 8, 6, 6, 0},
+     {FMA, 1, 9, 7, 6, 7},
+     {FMA, 1, 10, 9, 8, 9},
+     {FMA_D, 1, 11, 2, 10, 0},
+     {FNMA, 1, 12, 3, 11, 2},
+     {FMA_D, 0, 13, 12, 10, 11}},
+    {{FNMA, 1, 5, 3, 4, 1},
+     {FMA, 1, 6, 2, 4, 0},
+     {FMA, 1, 7, 5, 5, 0},
+     {FMA, 1, 8, 5, 6, 6},
+     {FMA, 1, 9, 5, 4, 4},
+     {FMA, 1, 10, 7, 8, 8},
+     {FMA, 1, 11, 7, 9, 9},
+     {FNMA, 1, 12, 3, 10, 2},
+     {FMA, 1, 13, 12, 11, 10}},
+};
+
+/* [MFI] or [MFB] with the F slot given. */
+static void put_f(uint8_t **out, uint64_t m, uint64_t f, uint64_t i)
+{
+    const uint64_t nop_m = 1ull << 27, nop_i = 1ull << 27;
+    const uint64_t slot[3] = {m ? m : nop_m, f, i ? i : nop_i};
+
+    put_bundle(*out, 0x0d, slot);
+    *out += 16;
+}
+
+/* The steps in another order that gives the same. */
+static void shuffle_steps(struct rng *r, struct divide_step s[DIVIDE_STEPS])
+{
+    for (unsigned k = 0; k < 30; k++) {
+        unsigned n = below(r, DIVIDE_STEPS - 1);
+        struct divide_step a = s[n], b = s[n + 1];
+
+        if (b.f2 == a.f1 || b.f3 == a.f1 || b.f4 == a.f1)
+            continue;
+        s[n] = b;
+        s[n + 1] = a;
+    }
+}
+
+/* A loop around one division, of integers from r2..r31 or of what the registers hold; now and then
+ * something is wrong with it. */
+static void put_division(struct rng *r, uint8_t *out)
+{
+    const uint64_t qp = 6, nop_f = 1ull << 27;
+    const uint8_t *start = out;
+    bool integers = chance(r, 60);
+    struct divide_step s[DIVIDE_STEPS];
+    uint64_t reg[14] = {0, 1}, ra = 2 + below(r, 30), rb = 2 + below(r, 30), branch[3];
+    unsigned base = 2 + below(r, 16), wrong = chance(r, 80) ? 99 : below(r, DIVIDE_STEPS);
+
+    memcpy(s, divide_steps[integers], sizeof s);
+    shuffle_steps(r, s);
+    for (unsigned k = 2; k < 14; k++)
+        reg[k] = base + k;
+    if (integers) {
+        put_f(&out, 6ull << 37 | 0x1cull << 30 | 1ull << 27 | ra << 13 | reg[2] << 6, nop_f, 0);
+        put_f(&out, 6ull << 37 | 0x1cull << 30 | 1ull << 27 | rb << 13 | reg[3] << 6, nop_f, 0);
+        put_f(&out, 0, 0x1cull << 27 | reg[2] << 13 | reg[2] << 6, 0);
+        put_f(&out, 0, 0x1cull << 27 | reg[3] << 13 | reg[3] << 6, 0);
+    }
+    put_f(&out, 0,
+          (integers ? 1ull << 34 : 0) | 1ull << 33 | qp << 27 | reg[3] << 20 | reg[2] << 13 |
+              reg[4] << 6,
+          0);
+    for (unsigned k = 0; k < DIVIDE_STEPS; k++) {
+        uint64_t f4 = reg[k == wrong ? below(r, 14) : s[k].f4], m = 0;
+
+        if (integers && chance(r, 5)) /* add ra = rb, ra */
+            m = 8ull << 37 | ra << 20 | rb << 13 | ra << 6;
+        put_f(&out, m,
+              (uint64_t)s[k].opcode << 36 | (uint64_t)s[k].sf << 34 | f4 << 27 |
+                  reg[s[k].f3] << 20 | reg[s[k].f2] << 13 | reg[s[k].f1] << 6 | qp,
+              0);
+    }
+    if (integers)
+        put_f(&out, 0,
+              1ull << 34 | (uint64_t)(0x1a + below(r, 2)) << 27 | reg[13] << 13 | reg[13] << 6, 0);
+    branch[0] = 8ull << 37 | rb << 20 | ra << 13 | ra << 6; /* add ra = ra, rb */
+    branch[1] = nop_f;
+    branch[2] = 4ull << 37 | 5ull << 6; /* br.cloop */
+    branch[2] |= 1ull << 36 | ((uint64_t)((start - out) / 16) & 0xfffff) << 13;
+    put_bundle(out, 0x1d, branch);
+}
+
 static uint64_t data_address(struct rng *r, const struct program *p)
 {
     unsigned high = p->ram_size - (CODE_ADDR + CODE_SIZE), at = below(r, IVT_ADDR + high);
@@ -481,6 +583,8 @@ static void make_program(struct program *p, uint64_t seed)
     memset(p->ram, 0, sizeof p->ram);
     put_data(&r, p);
     random_code(&r, p, p->ram + CODE_ADDR, CODE_SIZE, noises[below(&r, 5)]);
+    for (unsigned k = 0; p->floats && k < 12; k++)
+        put_division(&r, p->ram + CODE_ADDR + below(&r, CODE_SIZE / 16 - DIVIDE_BUNDLES) * 16);
     put_handlers(&r, p);
     make_events(&r, p);
 }

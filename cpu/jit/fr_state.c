@@ -435,11 +435,16 @@ void jit_fr_before_call(struct jit_tr *t)
     }
 }
 
-void jit_fr_after_call(struct jit_tr *t)
+void jit_fr_after_quiet_call(struct jit_tr *t)
 {
     for (unsigned x = JIT_FIRST_XMM; x < XMMS; x++)
         if (t->xmm_loop >> x & 1)
             sse_load(&t->x, x, JR_CPU, FD_OFF(t->xmm_fr[x]));
+}
+
+void jit_fr_after_call(struct jit_tr *t)
+{
+    jit_fr_after_quiet_call(t);
     clean_flags(t);
 }
 
@@ -456,6 +461,22 @@ struct fr_use {
     uint64_t other[2]; /* used by something else than operations on doubles */
 };
 
+static void count_division(struct fr_use *c, const struct jit_division *d)
+{
+    const uint8_t operands[] = {d->num, d->den, d->quot};
+
+    for (unsigned k = 0; k < sizeof operands; k++) {
+        c->count[operands[k]]++;
+        if (d->integers)
+            set_bit(c->other, operands[k]);
+    }
+    for (unsigned k = 0; k < 2; k++)
+        c->other[k] |= d->temps[k];
+    for (const struct uop *u = d->first + 1; u < d->last; u++)
+        if (u->op == OP_setf_sig)
+            set_bit(c->other, u->r1);
+}
+
 /* Counts one operation; the result is the last one it stands for. */
 static const struct uop *count_op(struct fr_use *c, const struct uop *u, const struct uop *end)
 {
@@ -464,12 +485,8 @@ static const struct uop *count_op(struct fr_use *c, const struct uop *u, const s
     struct jit_division d;
 
     if (jit_division_match(u, end, &d)) {
-        c->count[d.num]++;
-        c->count[d.den]++;
-        c->count[d.quot]++;
-        for (unsigned k = 0; k < 2; k++)
-            c->other[k] |= d.temps[k];
-        return u + FR_DIVIDE_OPS - 1;
+        count_division(c, &d);
+        return d.last;
     }
     if (jit_fr_double_op(u, src, &dst)) {
         for (unsigned k = 0; k < 3; k++)

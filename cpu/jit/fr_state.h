@@ -40,8 +40,8 @@ struct jit_frs {
 
 /* Small routines in the arena that blocks call; offsets in it. */
 struct jit_thunks {
-    uint32_t to_double;   /* rdx: register format; rax: the double, carry: there is none */
-    uint32_t to_reg;      /* rax: double, rdx: where the register format goes */
+    uint32_t to_double; /* rdx: register format; rax: the double, carry: there is none */
+    uint32_t to_reg;    /* rax: double, rdx: where the register format goes */
 };
 void jit_fr_thunks(struct jit *j);
 
@@ -84,6 +84,7 @@ void jit_fr_reload(struct jit_tr *t, const struct jit_live *l, unsigned except);
 /* Around a C function called in line that knows nothing of all this. */
 void jit_fr_before_call(struct jit_tr *t);
 void jit_fr_after_call(struct jit_tr *t);
+void jit_fr_after_quiet_call(struct jit_tr *t); /* jit_call_quiet */
 /* A handler was called in line and all was written back. */
 void jit_fr_after_handler(struct jit_tr *t, const struct uop *u);
 

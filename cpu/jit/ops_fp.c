@@ -302,9 +302,14 @@ static void call_fast(struct jit_tr *t, const struct uop *u)
         fr_address(t, RDX, u->r2);
     x86_load(&t->x, RCX, JR_CPU, CPU_OFF(fpsr));
     x86_mov_ri(&t->x, R8, FP_HOW(negations(u->op), u->sf));
-    jit_call_c(t, fp_fma_fast[u->sub]);
+    if (u->sub == PC_NONE) { /* integers only, whatever the host has */
+        jit_call_quiet(t, fp_fma_fast[u->sub]);
+        jit_fr_after_quiet_call(t);
+    } else {
+        jit_call_c(t, fp_fma_fast[u->sub]);
+        jit_fr_after_call(t);
+    }
     jit_save_around(t, false);
-    jit_fr_after_call(t);
 }
 
 static bool fma_other(struct jit_tr *t, const struct uop *u)
@@ -679,15 +684,11 @@ static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
 }
 
 jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
-    [OP_fma] = multiply_add,  [OP_fms] = multiply_add,
-    [OP_fnma] = multiply_add, [OP_stf_spill] = stf_spill,
-    [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
-    [OP_ldf8] = load_mem,     [OP_stfd] = stfd,
-    [OP_setf_sig] = setf_sig, [OP_getf_sig] = getf_sig,
-    [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
-    [OP_xma_l] = xma_l,       [OP_fmerge_s] = fmerge,
-    [OP_fmerge_ns] = fmerge,  [OP_fcmp_eq] = fcmp,
-    [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
-    [OP_fcmp_unord] = fcmp,
-    [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
+    [OP_fma] = multiply_add,    [OP_fms] = multiply_add,  [OP_fnma] = multiply_add,
+    [OP_stf_spill] = stf_spill, [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
+    [OP_ldf8] = load_mem,       [OP_stfd] = stfd,         [OP_setf_sig] = setf_sig,
+    [OP_getf_sig] = getf_sig,   [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
+    [OP_xma_l] = xma_l,         [OP_fmerge_s] = fmerge,   [OP_fmerge_ns] = fmerge,
+    [OP_fcmp_eq] = fcmp,        [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
+    [OP_fcmp_unord] = fcmp,     [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
 };

@@ -190,6 +190,14 @@ void jit_call_c(struct jit_tr *t, const void *fn)
     x86_call_to(&t->x, t->jit->arena.rw + t->jit->flags.call);
 }
 
+void jit_call_quiet(struct jit_tr *t, const void *fn)
+{
+    x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)fn);
+    x86_alu_ri(&t->x, X86_SUB, true, RSP, 8);
+    x86_call_reg(&t->x, RAX);
+    x86_alu_ri(&t->x, X86_ADD, true, RSP, 8);
+}
+
 /* Dirty ones are stored where the guest's register lives anyway; all are loaded from there again.
  */
 void jit_save_around(struct jit_tr *t, bool before)
@@ -633,8 +641,8 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
     int known = jit_known(t, u->qp);
     struct jit_division d;
 
-    if (jit_division_match(u, &t->b->uops[t->b->count], &d) && jit_emit_division(t, u, &d)) {
-        t->done = u + FR_DIVIDE_OPS - 1;
+    if (jit_division_match(u, &t->b->uops[t->b->count], &d) && jit_emit_division(t, &d)) {
+        t->done = d.last;
         return true;
     }
     switch (u->op) {

@@ -139,6 +139,9 @@ void jit_note_stored(struct jit_tr *t, const struct uop *u, unsigned va, unsigne
 
 /* A call of a C function; rax holds its address. */
 void jit_call_c(struct jit_tr *t, const void *fn);
+/* The same for a function that neither computes with the host's floating point nor looks at flags.
+ */
+void jit_call_quiet(struct jit_tr *t, const void *fn);
 /* Keeps guest registers in host registers that a call may change: before it, and after. */
 void jit_save_around(struct jit_tr *t, bool before);
 /* Memory operand look-up shared by integer and FP accesses: rax the entry's offset, flags. */
