@@ -202,10 +202,16 @@ static void check_sf1(struct jit_tr *t, const struct uop *u)
     (CPU_OFF(division) + (int32_t)((slot) * sizeof(struct fr_division)) +                          \
      (int32_t)offsetof(struct fr_division, field))
 
-/* What the slot's last division has left must not be needed any more. */
+/* What the slot's last division has left must not be needed any more; it is not if that was this
+ * same sequence. */
 static void check_left_over(struct jit_tr *t, const struct uop *u, unsigned slot,
                             const uint64_t written[2])
 {
+    uint8_t *same;
+
+    x86_mov_ri(&t->x, RAX, (uint64_t)(uintptr_t)u);
+    x86_alu_rm(&t->x, X86_CMP, true, RAX, JR_CPU, DIVISION(slot, seq));
+    same = x86_jcc(&t->x, CC_E);
     for (int32_t k = 0; k < 2; k++) {
         struct jit_stub *s;
 
@@ -218,6 +224,7 @@ static void check_left_over(struct jit_tr *t, const struct uop *u, unsigned slot
         s = jit_add_stub(t, STUB_SETTLE_ALL, u, x86_jcc(&t->x, CC_NE));
         s->back = t->x.p;
     }
+    x86_bind_here(&t->x, same);
 }
 
 /* A denormal operand flags more than the host's division, in sf1. */

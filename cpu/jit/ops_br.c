@@ -117,9 +117,12 @@ static void follow_link(struct jit_tr *t, const struct uop *u)
             x86_bind_here(&t->x, slow[k]);
 }
 
+/* Only a fault of the block's very first instruction looks at IIPA (uop_note_previous). */
 static bool first_may_fault(const struct jit_tr *t)
 {
-    return !jit_int_emitters[t->b->uops[1].op];
+    const struct uop *u = &t->b->uops[1];
+
+    return !jit_int_emitters[u->op] && (u->loc & 0xff3) == (t->b->pa & 0xff3);
 }
 
 /* Around the loop: registers stay where they are. */

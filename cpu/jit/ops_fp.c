@@ -632,10 +632,42 @@ static bool fcmp(struct jit_tr *t, const struct uop *u)
 
 /* --- integer multiply-add and conversions --- */
 
-static bool xma_l(struct jit_tr *t, const struct uop *u)
+/* Stubs that leave the operation to the handler where a source is a NaTVal. */
+static void natval_stubs(struct jit_tr *t, const struct uop *u, const uint8_t from[3],
+                         struct jit_stub *s[3])
 {
-    const uint8_t from[] = {u->r3, u->r4, u->r2};
-    struct jit_stub *s[3] = {NULL, NULL, NULL};
+    for (unsigned k = 0; k < 3; k++) {
+        s[k] = NULL;
+        if (from[k] < 2)
+            continue;
+        x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, FR_EXP_OFF(from[k]), FP_EXP_NAT);
+        s[k] = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_E));
+    }
+}
+
+static void stubs_back(struct jit_tr *t, struct jit_stub *const s[3])
+{
+    for (unsigned k = 0; k < 3; k++)
+        if (s[k])
+            s[k]->back = t->x.p;
+}
+
+/* rax: the low or high half of the product and the addend, which has no sign (SDM 3:xma). */
+static void multiply_integers(struct jit_tr *t, const struct uop *u)
+{
+    x86_load(&t->x, RAX, JR_CPU, FR_SIG_OFF(u->r3));
+    x86_mul_m(&t->x, u->op == OP_xma_h ? 5 : 4, JR_CPU, FR_SIG_OFF(u->r4));
+    x86_alu_rm(&t->x, X86_ADD, true, RAX, JR_CPU, FR_SIG_OFF(u->r2));
+    if (u->op == OP_xma_l)
+        return;
+    x86_alu_ri(&t->x, X86_ADC, true, RDX, 0);
+    x86_mov_rr(&t->x, RAX, RDX);
+}
+
+static bool xma(struct jit_tr *t, const struct uop *u)
+{
+    const uint8_t from[3] = {u->r3, u->r4, u->r2};
+    struct jit_stub *s[3];
     uint8_t *skip;
 
     if (u->r1 < 2)
@@ -645,21 +677,44 @@ static bool xma_l(struct jit_tr *t, const struct uop *u)
     for (unsigned k = 0; k < 3; k++)
         jit_fr_mem(t, u, from[k]);
     skip = begin_mem(t, u, u->r1);
-    for (unsigned k = 0; k < 3; k++) {
-        if (from[k] < 2)
-            continue;
-        x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, FR_EXP_OFF(from[k]), FP_EXP_NAT);
-        s[k] = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_E));
-    }
-    x86_load(&t->x, RAX, JR_CPU, FR_SIG_OFF(u->r3));
-    x86_load(&t->x, RDX, JR_CPU, FR_SIG_OFF(u->r4));
-    x86_imul_rr(&t->x, RAX, RDX);
-    x86_alu_rm(&t->x, X86_ADD, true, RAX, JR_CPU, FR_SIG_OFF(u->r2));
+    natval_stubs(t, u, from, s);
+    multiply_integers(t, u);
     x86_mov_ri(&t->x, RDX, FP_EXP_INT);
     put_fr(t, u, u->r1);
-    for (unsigned k = 0; k < 3; k++)
-        if (s[k])
-            s[k]->back = t->x.p;
+    stubs_back(t, s);
+    return end_mem(t, u->r1, false, skip);
+}
+
+/* An integer to register format: always exact. */
+static bool fcvt_xf(struct jit_tr *t, const struct uop *u)
+{
+    const uint8_t from[3] = {u->r2};
+    struct jit_stub *s[3];
+    uint8_t *skip, *zero;
+
+    if (u->r1 < 2)
+        return false;
+    if (jit_known(t, u->qp) == 0)
+        return true;
+    jit_fr_mem(t, u, u->r2);
+    skip = begin_mem(t, u, u->r1);
+    natval_stubs(t, u, from, s);
+    x86_load(&t->x, RAX, JR_CPU, FR_SIG_OFF(u->r2));
+    x86_mov_rr(&t->x, RDX, RAX);
+    x86_shift_ri(&t->x, X86_SAR, true, RDX, 63);
+    x86_test_rr(&t->x, true, RAX, RAX);
+    zero = x86_jcc(&t->x, CC_E); /* and so is rdx */
+    x86_alu_rr(&t->x, X86_XOR, true, RAX, RDX);
+    x86_alu_rr(&t->x, X86_SUB, true, RAX, RDX);
+    x86_alu_ri(&t->x, X86_AND, false, RDX, FP_SIGN);
+    x86_bsr(&t->x, RCX, RAX);
+    x86_alu_ri(&t->x, X86_XOR, false, RCX, 63);
+    x86_shift_rcl(&t->x, X86_SHL, true, RAX);
+    x86_alu_ri(&t->x, X86_ADD, false, RDX, FP_EXP_INT);
+    x86_alu_rr(&t->x, X86_SUB, false, RDX, RCX);
+    x86_bind_here(&t->x, zero);
+    put_fr(t, u, u->r1);
+    stubs_back(t, s);
     return end_mem(t, u->r1, false, skip);
 }
 
@@ -688,7 +743,8 @@ jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
     [OP_stf_spill] = stf_spill, [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
     [OP_ldf8] = load_mem,       [OP_stfd] = stfd,         [OP_setf_sig] = setf_sig,
     [OP_getf_sig] = getf_sig,   [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
-    [OP_xma_l] = xma_l,         [OP_fmerge_s] = fmerge,   [OP_fmerge_ns] = fmerge,
+    [OP_xma_l] = xma,           [OP_fmerge_s] = fmerge,   [OP_fmerge_ns] = fmerge,
     [OP_fcmp_eq] = fcmp,        [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
     [OP_fcmp_unord] = fcmp,     [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
+    [OP_xma_h] = xma,           [OP_xma_hu] = xma,        [OP_fcvt_xf] = fcvt_xf,
 };

@@ -54,6 +54,7 @@ enum x86_cc {
 enum x86_alu {
     X86_ADD = 0x03,
     X86_OR = 0x0b,
+    X86_ADC = 0x13,
     X86_AND = 0x23,
     X86_SUB = 0x2b,
     X86_XOR = 0x33,
@@ -560,6 +561,23 @@ static inline void x86_imul_rr(struct x86 *x, unsigned dst, unsigned src)
     x86_rex(x, true, dst, 0, src, false);
     x86_byte(x, 0x0f);
     x86_byte(x, 0xaf);
+    x86_modrm_reg(x, dst, src);
+}
+
+/* 0xf7 /digit on memory: 4 mul, 5 imul; rdx:rax = rax * qword */
+static inline void x86_mul_m(struct x86 *x, unsigned digit, unsigned base, int32_t disp)
+{
+    x86_rex(x, true, 0, 0, base, false);
+    x86_byte(x, 0xf7);
+    x86_modrm_mem(x, digit, base, disp);
+}
+
+/* Number of the highest bit set; src is not 0. */
+static inline void x86_bsr(struct x86 *x, unsigned dst, unsigned src)
+{
+    x86_rex(x, true, dst, 0, src, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, 0xbd);
     x86_modrm_reg(x, dst, src);
 }
 
