@@ -6,6 +6,8 @@
 #   share/man            the manual pages; sections 1m are in man1, where man looks for them
 #   share/bash-completion/completions
 #   share/kittson        guest-images/linux: commands for guests; media: scripts for installing them
+#   share/metainfo, share/applications
+#                        what software centres and file managers want to know
 #   lib/systemd/system   the units of dist, with the paths of this installation
 #
 # Nothing is started, and no state directory is made: the commands make theirs.
@@ -49,6 +51,8 @@ install(DIRECTORY dist/guest/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kittson/guest
 install(DIRECTORY guests/media DESTINATION ${CMAKE_INSTALL_DATADIR}/kittson
         USE_SOURCE_PERMISSIONS)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES dist/kittson.metainfo.xml DESTINATION ${CMAKE_INSTALL_DATADIR}/metainfo)
+install(FILES dist/kittson.desktop DESTINATION ${CMAKE_INSTALL_DATADIR}/applications)
 
 # The units with the paths of this installation, and without the line on copying them by hand.
 file(GLOB units CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/dist/*.service ${CMAKE_SOURCE_DIR}/dist/*.socket)
