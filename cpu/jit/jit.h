@@ -8,7 +8,7 @@
 
 #include "interp.h"
 
-#define JIT_HOT 40 /* entries after which a block is translated */
+#define JIT_HOT 100 /* entries after which a block is translated */
 
 struct jit;
 

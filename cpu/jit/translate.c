@@ -13,8 +13,7 @@
 #include "divide.h"
 #include "jit_impl.h"
 
-static const uint8_t pool[] = {RBX, R12, R8, R9, R10, R11, RSI, RDI};
-#define POOL_SIZE (sizeof pool)
+static const uint8_t pool[POOL_SIZE] = {RBX, R12, R8, R9, R10, R11, RSI, RDI};
 
 /* Registers a C function may change, as a bit set. */
 #define CALLER_SAVED (1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 | 1u << R10 | 1u << R11)
@@ -153,9 +152,12 @@ static void flush_pending(struct jit_tr *t)
 
 void jit_write_back(struct jit_tr *t, const struct jit_live *l)
 {
-    for (unsigned n = 1; n < 128; n++)
-        if (l->dirty[n >> 6] >> (n & 63) & 1)
+    for (unsigned k = 0; k < 2; k++)
+        for (uint64_t left = l->dirty[k]; left; left &= left - 1) {
+            unsigned n = 64 * k + (unsigned)__builtin_ctzll(left);
+
             gr_store(t, n, t->host[n]);
+        }
     if (l->pending) {
         x86_mov_rr(&t->x, RAX, JR_PR);
         jit_merge_pending(t, l, RAX);
@@ -177,9 +179,9 @@ static void load_context(struct jit_tr *t)
 /* Reloads the guest registers that live in any of the host registers of the set. */
 static void reload(struct jit_tr *t, unsigned set)
 {
-    for (unsigned n = 1; n < 128; n++)
-        if (t->host[n] != JIT_NO_REG && (set >> t->host[n] & 1))
-            gr_load(t, n, t->host[n]);
+    for (unsigned k = 0; k < POOL_SIZE; k++)
+        if (t->kept[k] && (set >> pool[k] & 1))
+            gr_load(t, t->kept[k], pool[k]);
 }
 
 /* --- calls and ways out --- */
@@ -202,13 +204,15 @@ void jit_call_quiet(struct jit_tr *t, const void *fn)
  */
 void jit_save_around(struct jit_tr *t, bool before)
 {
-    for (unsigned n = 1; n < 128; n++) {
-        if (t->host[n] == JIT_NO_REG || !(CALLER_SAVED >> t->host[n] & 1))
+    for (unsigned k = 0; k < POOL_SIZE; k++) {
+        unsigned n = t->kept[k];
+
+        if (!n || !(CALLER_SAVED >> pool[k] & 1))
             continue;
         if (!before)
-            gr_load(t, n, t->host[n]);
+            gr_load(t, n, pool[k]);
         else if (t->live.dirty[n >> 6] >> (n & 63) & 1)
-            gr_store(t, n, t->host[n]);
+            gr_store(t, n, pool[k]);
     }
 }
 
@@ -569,6 +573,7 @@ static void choose_registers(struct jit_tr *t)
         if (uses[best] < least)
             break;
         t->host[best] = pool[k];
+        t->kept[k] = (uint8_t)best;
         uses[best] = 0;
     }
 }

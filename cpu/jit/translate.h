@@ -19,6 +19,7 @@
 #define JR_PR      RBP
 #define JIT_NO_REG 0xff
 
+#define POOL_SIZE     8 /* host registers that hold guest registers */
 #define JIT_MAX_STUBS 512
 
 /* What is only in host registers at a point: to be stored before anything else looks. */
@@ -65,9 +66,10 @@ struct jit_tr {
     const struct uop *copied; /* what the last copy was made of */
     struct cpu *c;
     const struct block *b;
-    uint8_t host[128]; /* host register of a guest register, or JIT_NO_REG */
+    uint8_t host[128];       /* host register of a guest register, or JIT_NO_REG */
+    uint8_t kept[POOL_SIZE]; /* the other way: guest register, or 0 */
     struct jit_live live;
-    uint64_t known, known_val; /* predicates whose value is known here */
+    uint64_t known, known_val;      /* predicates whose value is known here */
     uint8_t *loop_head, *loop_body; /* the latter behind the budget's check */
     bool self_loop;
     uint8_t *warm;          /* entry for native code: context registers are right */
