@@ -454,8 +454,6 @@ UOP_DEFINE_GEN(fetchadd)
 
 /* --- lfetch --- */
 
-#define LFETCH_FAULT 2u /* insn.sub bit */
-
 static const struct uop *lfetch(struct cpu *c, const struct uop *u, unsigned inc)
 {
     /* PSR.ed makes it an lfetch without fault for once (SDM 2:3.3.2). */

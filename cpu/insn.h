@@ -36,6 +36,7 @@ enum insn_pc { PC_NONE, PC_S, PC_D };
 
 /* Address update of memory operations, in insn.inc. */
 enum insn_inc { INC_NONE, INC_REG, INC_IMM };
+#define LFETCH_FAULT 2u /* of lfetch, in sub */
 
 /* Row flags. */
 #define IF_FIRST 0x01  /* must be the first instruction of its group (alloc, flushrs, loadrs...) */

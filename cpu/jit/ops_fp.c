@@ -409,11 +409,12 @@ static void host_address(struct jit_tr *t, unsigned va)
     x86_alu_rr(&t->x, X86_ADD, true, RCX, va);
 }
 
-/* 16 bytes as they are. */
-static bool stf_spill(struct jit_tr *t, const struct uop *u)
+/* Registers as they are: 16 bytes, or the significand unless it may be a NaTVal's. */
+static bool store_mem(struct jit_tr *t, const struct uop *u)
 {
-    struct jit_stub *s;
-    unsigned va;
+    struct jit_stub *s, *nat = NULL;
+    bool spill = u->op == OP_stf_spill;
+    unsigned va, size = spill ? 16 : 8;
     uint8_t *skip;
 
     if (u->len == INC_IMM && u->r3 == 0)
@@ -422,18 +423,26 @@ static bool stf_spill(struct jit_tr *t, const struct uop *u)
         return true;
     jit_fr_mem(t, u, u->r2);
     skip = guard(t, u);
+    if (!spill && u->r2 >= 2) {
+        x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, FR_EXP_OFF(u->r2), (int32_t)FP_EXP_NAT);
+        nat = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_E));
+    }
     va = jit_src(t, u->r3, RDX);
-    jit_lookup(t, va, 16, offsetof(struct stlb_entry, wtag));
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, wtag));
     s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
     host_address(t, va);
     x86_load(&t->x, RAX, JR_CPU, FR_SIG_OFF(u->r2));
     x86_store(&t->x, RCX, 0, RAX);
-    x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, FR_EXP_OFF(u->r2));
-    x86_store(&t->x, RCX, 8, RAX);
-    jit_note_stored(t, u, va, 16);
+    if (spill) {
+        x86_alu_rm(&t->x, X86_MOV, false, RAX, JR_CPU, FR_EXP_OFF(u->r2));
+        x86_store(&t->x, RCX, 8, RAX);
+    }
+    jit_note_stored(t, u, va, size);
     if (u->len == INC_IMM)
         jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
     s->back = t->x.p;
+    if (nat)
+        nat->back = t->x.p;
     if (skip)
         x86_bind_here(&t->x, skip);
     return true;
@@ -739,12 +748,13 @@ static bool fcvt_fx(struct jit_tr *t, const struct uop *u)
 }
 
 jit_emit_fn *const jit_fp_emitters[OP_COUNT] = {
-    [OP_fma] = multiply_add,    [OP_fms] = multiply_add,  [OP_fnma] = multiply_add,
-    [OP_stf_spill] = stf_spill, [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
-    [OP_ldf8] = load_mem,       [OP_stfd] = stfd,         [OP_setf_sig] = setf_sig,
-    [OP_getf_sig] = getf_sig,   [OP_setf_d] = setf_d,     [OP_getf_d] = getf_d,
-    [OP_xma_l] = xma,           [OP_fmerge_s] = fmerge,   [OP_fmerge_ns] = fmerge,
-    [OP_fcmp_eq] = fcmp,        [OP_fcmp_lt] = fcmp,      [OP_fcmp_le] = fcmp,
-    [OP_fcmp_unord] = fcmp,     [OP_fcvt_fx] = fcvt_fx,   [OP_fcvt_fx_trunc] = fcvt_fx,
-    [OP_xma_h] = xma,           [OP_xma_hu] = xma,        [OP_fcvt_xf] = fcvt_xf,
+    [OP_fma] = multiply_add,      [OP_fms] = multiply_add,  [OP_fnma] = multiply_add,
+    [OP_stf_spill] = store_mem,   [OP_ldf_fill] = load_mem, [OP_ldfd] = ldfd,
+    [OP_ldf8] = load_mem,         [OP_stf8] = store_mem,    [OP_stfd] = stfd,
+    [OP_setf_sig] = setf_sig,     [OP_getf_sig] = getf_sig, [OP_setf_d] = setf_d,
+    [OP_getf_d] = getf_d,         [OP_xma_l] = xma,         [OP_fmerge_s] = fmerge,
+    [OP_fmerge_ns] = fmerge,      [OP_fcmp_eq] = fcmp,      [OP_fcmp_lt] = fcmp,
+    [OP_fcmp_le] = fcmp,          [OP_fcmp_unord] = fcmp,   [OP_fcvt_fx] = fcvt_fx,
+    [OP_fcvt_fx_trunc] = fcvt_fx, [OP_xma_h] = xma,         [OP_xma_hu] = xma,
+    [OP_fcvt_xf] = fcvt_xf,
 };

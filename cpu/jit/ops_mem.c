@@ -201,9 +201,30 @@ static bool emit_store(struct jit_tr *t, const struct uop *u)
     return jit_guarded(t, u, store);
 }
 
+/* lfetch: with faults, a look whether there would be one; the fetching is the host's own. */
+static bool prefetch(struct jit_tr *t, const struct uop *u)
+{
+    struct jit_stub *s = NULL;
+
+    if (u->sub & LFETCH_FAULT) {
+        jit_lookup(t, jit_src(t, u->r3, RDX), 1, offsetof(struct stlb_entry, rtag));
+        s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    }
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    if (s)
+        s->back = t->x.p;
+    return true;
+}
+
+static bool emit_prefetch(struct jit_tr *t, const struct uop *u)
+{
+    return u->len != INC_REG && jit_guarded(t, u, prefetch);
+}
+
 jit_emit_fn *const jit_mem_emitters[OP_COUNT] = {
-    [OP_ld1] = emit_load,        [OP_ld2] = emit_load,  [OP_ld4] = emit_load,
-    [OP_ld8] = emit_load,        [OP_st1] = emit_store, [OP_st2] = emit_store,
-    [OP_st4] = emit_store,       [OP_st8] = emit_store, [OP_ld8_fill] = emit_fill,
-    [OP_st8_spill] = emit_spill,
+    [OP_ld1] = emit_load,        [OP_ld2] = emit_load,        [OP_ld4] = emit_load,
+    [OP_ld8] = emit_load,        [OP_st1] = emit_store,       [OP_st2] = emit_store,
+    [OP_st4] = emit_store,       [OP_st8] = emit_store,       [OP_ld8_fill] = emit_fill,
+    [OP_st8_spill] = emit_spill, [OP_lfetch] = emit_prefetch,
 };

@@ -67,6 +67,25 @@ static bool write_ar(struct jit_tr *t, const struct uop *u)
     return jit_guarded(t, u, write_ar_body);
 }
 
+/* --- breaks --- */
+
+/* With a predicate a break is a check, such as the one before a division, and hardly ever done. */
+static bool check_break(struct jit_tr *t, const struct uop *u)
+{
+    int known = jit_known(t, u->qp);
+
+    if (known == 1)
+        return false;
+    if (known < 0) {
+        struct jit_stub *s;
+
+        x86_bit_ri(&t->x, X86_BT, JR_PR, u->qp);
+        s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_B));
+        s->back = t->x.p;
+    }
+    return true;
+}
+
 /* --- alloc --- */
 
 /* In fast blocks nothing is rotated: only room for the frame is to be checked at run time. */
@@ -98,5 +117,5 @@ _Static_assert(offsetof(struct cfm, sof) == 0 && offsetof(struct cfm, sol) == 1 
 
 jit_emit_fn *const jit_reg_emitters[OP_COUNT] = {
     [OP_alloc] = alloc,           [OP_mov_to_ar_i] = write_ar,  [OP_mov_to_ar_m] = write_ar,
-    [OP_mov_from_ar_i] = read_ar, [OP_mov_from_ar_m] = read_ar,
+    [OP_mov_from_ar_i] = read_ar, [OP_mov_from_ar_m] = read_ar, [OP_break_i] = check_break,
 };
