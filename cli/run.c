@@ -77,7 +77,7 @@ static const struct opt run_options[] = {
      "write guest and host code of blocks at a virtual address to files jit-*", NULL},
     {OPT_MACHINE, "machine", 0, "NAME", "the board: hpvm", NULL},
     {OPT_DISPLAY, "display", 0, "KIND",
-     "graphics: none (default) or dump:DIR (the picture as DIR/screen.png)", NULL},
+     "graphics: none (default), sdl (a window) or dump:DIR (the picture as DIR/screen.png)", NULL},
     {OPT_UUID, "uuid", 0, "UUID", "the machine's UUID", NULL},
     {OPT_SERIAL, "serial", 0, "TEXT", "the machine's serial number", NULL},
     {OPT_NVRAM, "nvram", 0, "FILE", "keep EFI variables in a file", NULL},

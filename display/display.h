@@ -1,7 +1,8 @@
-/* Where the picture of a graphics adapter goes: files for tests and people without a screen.
+/* Where the picture of a graphics adapter goes and where keys come from: files for tests and people
+ * without a screen, or a window.
  *
- * A display asks its source for the picture when it has changed; it knows no device. All calls come
- * from one thread.
+ * A display asks its source for the picture when it has changed, and tells its input what the user
+ * does; it knows no device. All calls come from one thread.
  */
 #ifndef KITTSON_DISPLAY_DISPLAY_H
 #define KITTSON_DISPLAY_DISPLAY_H
@@ -21,12 +22,22 @@ struct display_source {
     bool (*picture)(void *opaque, unsigned *width, unsigned *height, uint32_t *pixels);
 };
 
+/* What a user does. usage: a key's number in the keyboard page of the HID usage tables. Buttons:
+ * bit 0 left, 1 right, 2 middle. Any function may be NULL. */
+struct display_input {
+    void *opaque;
+    void (*key)(void *opaque, unsigned usage, bool down);
+    void (*pointer)(void *opaque, int dx, int dy, int wheel, unsigned buttons);
+    void (*close)(void *opaque); /* the window was closed */
+};
+
 struct display;
 
 /* what: "dump:DIR": DIR/screen.png is the newest picture, replaced as a whole at most twice a
- * second. 0, or a negative errno with one sentence in why. */
-int display_open(const char *what, const struct display_source *source, struct display **out,
-                 char *why, size_t size);
+ * second. "sdl": a window; where there is no screen one line says so, and *out stays NULL. 0, or a
+ * negative errno with one sentence in why. */
+int display_open(const char *what, const char *title, const struct display_source *source,
+                 const struct display_input *input, struct display **out, char *why, size_t size);
 void display_close(struct display *d); /* the last picture is kept */
 
 /* To be called now and then. now: a clock in nanoseconds. Returns when it wants to be called again,

@@ -1,5 +1,5 @@
 /* Pictures as PNG files. See display.h. */
-#include "display.h"
+#include "display_impl.h"
 #include "log.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #define DUMP_NS 500000000ull
 
-struct display {
+struct dump {
     struct display_source source;
     char *path;
     uint64_t shown, next_ns;
@@ -79,19 +79,14 @@ int display_write_png(const struct display_source *source, const char *path, cha
 
 /* --- a folder --- */
 
-int display_open(const char *what, const struct display_source *source, struct display **out,
-                 char *why, size_t size)
+int dump_open(const char *dir, const struct display_source *source, void **state, char *why,
+              size_t size)
 {
-    const char *dir = what + strlen("dump:");
-    struct display *d;
+    struct dump *d;
     struct stat st;
 
-    if (strncmp(what, "dump:", 5) != 0) {
-        snprintf(why, size, "--display %s: give none or dump:DIR", what);
-        return -EINVAL;
-    }
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || access(dir, W_OK) != 0) {
-        snprintf(why, size, "--display %s: not a directory that can be written", what);
+        snprintf(why, size, "--display dump:%s: not a directory that can be written", dir);
         return -ENOTDIR;
     }
     d = calloc(1, sizeof *d);
@@ -104,11 +99,11 @@ int display_open(const char *what, const struct display_source *source, struct d
         return -ENOMEM;
     }
     sprintf(d->path, "%s/screen.png", dir);
-    *out = d;
+    *state = d;
     return 0;
 }
 
-static void dump(struct display *d)
+static void write_newest(struct dump *d)
 {
     uint64_t generation = d->source.generation(d->source.opaque);
     char why[512];
@@ -124,22 +119,26 @@ static void dump(struct display *d)
     }
 }
 
-uint64_t display_poll(struct display *d, uint64_t now)
+static uint64_t dump_poll(void *state, uint64_t now)
 {
+    struct dump *d = state;
+
     if (d->source.generation(d->source.opaque) == d->shown)
         return UINT64_MAX;
     if (now < d->next_ns)
         return d->next_ns;
-    dump(d);
+    write_newest(d);
     d->next_ns = now + DUMP_NS;
     return UINT64_MAX;
 }
 
-void display_close(struct display *d)
+static void dump_close(void *state)
 {
-    if (d == NULL)
-        return;
-    dump(d);
+    struct dump *d = state;
+
+    write_newest(d);
     free(d->path);
     free(d);
 }
+
+const struct display_kind dump_kind = {dump_poll, dump_close};

@@ -244,6 +244,12 @@ static int make_network(struct board *b, char *why, size_t size)
     return err;
 }
 
+/* The user closes the machine's window: as if its power button were pressed. */
+static void window_closed(void *opaque)
+{
+    board_power_button(opaque);
+}
+
 int board_new(struct machine *m, char *why, size_t size)
 {
     struct board *b = calloc(1, sizeof *b);
@@ -267,7 +273,7 @@ int board_new(struct machine *m, char *why, size_t size)
     if (err == 0)
         err = make_network(b, why, size);
     if (err == 0)
-        err = graphics_new(&m->config, b->pci, &b->graphics, why, size);
+        err = graphics_new(&m->config, b->pci, b, window_closed, &b->graphics, why, size);
     pci_assign(b->pci, pci_gsi);
     if (err == 0)
         storage_probe(b->storage);

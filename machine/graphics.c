@@ -13,6 +13,7 @@ struct graphics {
     struct vga *vga;
     struct display *display;
     struct display_source source;
+    struct display_input input;
     uint64_t due; /* machine_host_ns */
 };
 
@@ -35,8 +36,8 @@ static bool picture(void *opaque, unsigned *width, unsigned *height, uint32_t *p
     return true;
 }
 
-int graphics_new(const struct machine_config *config, struct pci *pci, struct graphics **out,
-                 char *why, size_t size)
+int graphics_new(const struct machine_config *config, struct pci *pci, void *opaque,
+                 void (*closed)(void *opaque), struct graphics **out, char *why, size_t size)
 {
     struct graphics *g;
     int err;
@@ -53,7 +54,8 @@ int graphics_new(const struct machine_config *config, struct pci *pci, struct gr
         return err;
     }
     g->source = (struct display_source){g->vga, generation, picture};
-    return display_open(config->display, &g->source, &g->display, why, size);
+    g->input = (struct display_input){.opaque = opaque, .close = closed};
+    return display_open(config->display, "Kittson", &g->source, &g->input, &g->display, why, size);
 }
 
 void graphics_free(struct graphics *g)
