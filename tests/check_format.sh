@@ -3,7 +3,7 @@
 set -u
 cd "${KITTSON_SOURCE:-.}" || exit 1
 status=0
-files=$(ls utils/*.[ch] mem/*.[ch] cpu/*.[ch] bus/*.[ch] net/*.[ch] efi/*.[ch] machine/*.[ch] vmp/*.[ch] cli/*.[ch] \
+files=$(ls utils/*.[ch] mem/*.[ch] cpu/*.[ch] bus/*.[ch] net/*.[ch] usb/*.[ch] efi/*.[ch] machine/*.[ch] vmp/*.[ch] cli/*.[ch] \
     tests/*.[ch] 2>/dev/null)
 
 for f in $files; do
