@@ -3,6 +3,7 @@
 #include "acpi_pm.h"
 #include "console.h"
 #include "graphics.h"
+#include "usb_input.h"
 #include "ioport.h"
 #include "iosapic.h"
 #include "log.h"
@@ -27,6 +28,7 @@ struct board {
     struct storage *storage;
     struct network *network;
     struct graphics *graphics; /* or NULL */
+    struct usb_input *input;   /* or NULL */
     bool quit;
 };
 
@@ -244,10 +246,32 @@ static int make_network(struct board *b, char *why, size_t size)
     return err;
 }
 
+/* --- the user at a display --- */
+
+static void key(void *opaque, unsigned usage, bool down)
+{
+    usb_input_key(((struct board *)opaque)->input, usage, down);
+}
+
+static void pointer(void *opaque, int dx, int dy, int wheel, unsigned buttons)
+{
+    usb_input_pointer(((struct board *)opaque)->input, dx, dy, wheel, buttons);
+}
+
 /* The user closes the machine's window: as if its power button were pressed. */
 static void window_closed(void *opaque)
 {
     board_power_button(opaque);
+}
+
+static int make_graphics(struct board *b, char *why, size_t size)
+{
+    const struct machine_config *config = &b->machine->config;
+    struct display_input user = {b, key, pointer, window_closed};
+    int err = usb_input_new(config, b->pci, b->machine, machine_now_ns, &b->input, why, size);
+    if (err == 0)
+        err = graphics_new(config, b->pci, &user, &b->graphics, why, size);
+    return err;
 }
 
 int board_new(struct machine *m, char *why, size_t size)
@@ -273,7 +297,7 @@ int board_new(struct machine *m, char *why, size_t size)
     if (err == 0)
         err = make_network(b, why, size);
     if (err == 0)
-        err = graphics_new(&m->config, b->pci, b, window_closed, &b->graphics, why, size);
+        err = make_graphics(b, why, size);
     pci_assign(b->pci, pci_gsi);
     if (err == 0)
         storage_probe(b->storage);
@@ -296,6 +320,7 @@ void board_free(struct board *b)
     storage_free(b->storage);
     network_free(b->network);
     graphics_free(b->graphics);
+    usb_input_free(b->input);
     pci_free(b->pci);
     iosapic_free(b->iosapic);
     ioport_free(b->ports);
@@ -329,6 +354,7 @@ void board_poll(struct board *b)
     storage_poll(b->storage);
     network_poll(b->network);
     graphics_poll(b->graphics);
+    usb_input_poll(b->input);
     acpi_pm_poll(b->pm);
 }
 
@@ -342,8 +368,10 @@ uint64_t board_due_ns(struct board *b)
     uint64_t at = acpi_pm_due_ns(b->pm), now = machine_now_ns(b->machine);
     uint64_t due = at == UINT64_MAX ? UINT64_MAX : at > now ? at - now : 0;
     uint64_t network = network_due_ns(b->network), graphics = graphics_due_ns(b->graphics);
+    uint64_t input = usb_input_due_ns(b->input);
     due = network < due ? network : due;
-    return graphics < due ? graphics : due;
+    due = graphics < due ? graphics : due;
+    return input < due ? input : due;
 }
 
 unsigned board_poll_fds(struct board *b, struct pollfd *fds)
@@ -363,6 +391,11 @@ struct storage *board_storage(struct board *b)
 struct graphics *board_graphics(struct board *b)
 {
     return b->graphics;
+}
+
+struct usb_input *board_usb_input(struct board *b)
+{
+    return b->input;
 }
 
 struct network *board_network(struct board *b)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "display.h"
 #include "machine_impl.h"
 #include "vga.h"
 
@@ -36,8 +35,8 @@ static bool picture(void *opaque, unsigned *width, unsigned *height, uint32_t *p
     return true;
 }
 
-int graphics_new(const struct machine_config *config, struct pci *pci, void *opaque,
-                 void (*closed)(void *opaque), struct graphics **out, char *why, size_t size)
+int graphics_new(const struct machine_config *config, struct pci *pci,
+                 const struct display_input *input, struct graphics **out, char *why, size_t size)
 {
     struct graphics *g;
     int err;
@@ -54,7 +53,7 @@ int graphics_new(const struct machine_config *config, struct pci *pci, void *opa
         return err;
     }
     g->source = (struct display_source){g->vga, generation, picture};
-    g->input = (struct display_input){.opaque = opaque, .close = closed};
+    g->input = *input;
     return display_open(config->display, "Kittson", &g->source, &g->input, &g->display, why, size);
 }
 

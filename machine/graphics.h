@@ -4,16 +4,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "display.h"
 #include "machine.h"
 #include "pci.h"
 
 struct archive;
 struct graphics;
 
-/* Nothing (*out stays NULL) unless the configuration has a display. closed(opaque): the user closed
- * its window. 0, or a negative errno with one sentence in why. The others take NULL. */
-int graphics_new(const struct machine_config *config, struct pci *pci, void *opaque,
-                 void (*closed)(void *opaque), struct graphics **out, char *why, size_t size);
+/* Nothing (*out stays NULL) unless the configuration has a display. input: what hears of the user;
+ * it is copied. 0, or a negative errno with one sentence in why. The others take NULL. */
+int graphics_new(const struct machine_config *config, struct pci *pci,
+                 const struct display_input *input, struct graphics **out, char *why, size_t size);
 void graphics_free(struct graphics *g);
 void graphics_poll(struct graphics *g);
 /* Host nanoseconds until graphics_poll is wanted, UINT64_MAX when not. */

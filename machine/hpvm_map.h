@@ -64,6 +64,9 @@
  * adapters. */
 #define HPVM_VGA_BUS  7
 #define HPVM_VGA_SLOT 7
+/* The USB controller with keyboard and mouse, which comes with it. */
+#define HPVM_USB_BUS  7
+#define HPVM_USB_SLOT 6
 
 /* ACPI fixed hardware, in I/O ports. */
 #define HPVM_SCI_GSI     9      /* level, active low */

@@ -17,6 +17,7 @@
 struct board;
 struct gdb_server;
 struct graphics;
+struct usb_input;
 struct vcpus;
 
 enum machine_request {
@@ -112,7 +113,8 @@ void board_power_button(struct board *b);
 /* Disks and discs. */
 struct storage *board_storage(struct board *b);
 struct network *board_network(struct board *b);
-struct graphics *board_graphics(struct board *b); /* or NULL */
+struct graphics *board_graphics(struct board *b);   /* or NULL */
+struct usb_input *board_usb_input(struct board *b); /* or NULL */
 /* Devices of the board that are saved, each in a section of its own (snapshot.h). */
 struct archive;
 struct board_part {

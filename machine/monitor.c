@@ -7,6 +7,7 @@
 #include <string.h>
 #include "gdb_server.h"
 #include "graphics.h"
+#include "usb_input.h"
 #include "log.h"
 #include "machine_impl.h"
 #include "pause.h"
@@ -220,6 +221,19 @@ static int screendump(struct call *k)
     return graphics_dump(board_graphics(k->m->board), k->rest, k->why, k->size);
 }
 
+static int sendkey(struct call *k)
+{
+    const char *keys = word(k);
+    if (k->rest[0] != '\0')
+        return refuse(k, -EINVAL, "usage: sendkey KEYS");
+    return usb_input_send_keys(board_usb_input(k->m->board), keys, k->why, k->size);
+}
+
+static int type(struct call *k)
+{
+    return usb_input_type(board_usb_input(k->m->board), k->rest, k->why, k->size);
+}
+
 static int quit(struct call *k)
 {
     machine_quit(k->m, MACHINE_SIGNAL_MONITOR);
@@ -255,6 +269,9 @@ static const struct {
      "from; suspend also ends it"},
     {"screendump", screendump, true, false,
      "screendump FILE: the picture on the screen as a PNG file"},
+    {"sendkey", sendkey, true, true,
+     "sendkey KEYS: press keys together, as in ctrl-alt-f1, a, ret"},
+    {"type", type, true, true, "type TEXT: press the keys of a US keyboard one after the other"},
     {"quit", quit, false, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

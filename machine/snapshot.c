@@ -5,6 +5,7 @@
 #include <string.h>
 #include "archive.h"
 #include "graphics.h"
+#include "usb_input.h"
 #include "machine_impl.h"
 #include "sections.h"
 
@@ -106,6 +107,12 @@ static void graphics_part(struct machine *m, unsigned n, struct archive *a)
     graphics_state(board_graphics(m->board), a);
 }
 
+static void input_part(struct machine *m, unsigned n, struct archive *a)
+{
+    (void)n;
+    usb_input_state(board_usb_input(m->board), a);
+}
+
 static unsigned displays(const struct machine *m)
 {
     return m->config.display != NULL;
@@ -139,6 +146,7 @@ static const struct part parts[] = {
     {"storage", 1, one, storage_part},
     {"network", 1, one, network_part},
     {"graphics", 1, displays, graphics_part},
+    {"input", 1, displays, input_part},
     {"firmware", 1, one, firmware_part},
 };
 

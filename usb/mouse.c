@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUTTONS 3u
+#define BUTTONS 7u
 #define STEP    127  /* the most that a report can say */
 #define FAR     4096 /* the most of one call: nobody's screen is larger */
 
@@ -93,36 +93,28 @@ static int near(int n)
     return n < -FAR ? -FAR : n > FAR ? FAR : n;
 }
 
-/* Movement that the host does not fetch is lost when the queue is full; buttons are not. */
-static void moved(struct usb_mouse *m, int dx, int dy, int clicks)
+static void button(struct usb_mouse *m, unsigned buttons)
 {
-    while (dx != 0 || dy != 0 || clicks != 0) {
-        int x = step(&dx), y = step(&dy), w = step(&clicks);
+    uint8_t report[HID_REPORT_MAX] = {(uint8_t)(buttons & BUTTONS)};
+
+    if (report[REPORT_BUTTONS] != m->hid.last[REPORT_BUTTONS])
+        usb_hid_report(&m->hid, report);
+}
+
+/* Movement that the host does not fetch is lost when the queue is full; buttons are not. */
+void usb_mouse_event(struct usb_mouse *m, int dx, int dy, int wheel, unsigned buttons)
+{
+    button(m, buttons);
+    dx = near(dx);
+    dy = near(dy);
+    wheel = near(wheel);
+    while (dx != 0 || dy != 0 || wheel != 0) {
+        int x = step(&dx), y = step(&dy), w = step(&wheel);
         uint8_t report[HID_REPORT_MAX] = {m->hid.last[REPORT_BUTTONS], (uint8_t)x, (uint8_t)y,
                                           (uint8_t)w};
         if (!join(m, x, y, w) && usb_hid_room(&m->hid) > 1)
             usb_hid_report(&m->hid, report);
     }
-}
-
-void usb_mouse_move(struct usb_mouse *m, int dx, int dy)
-{
-    moved(m, near(dx), near(dy), 0);
-}
-
-void usb_mouse_wheel(struct usb_mouse *m, int clicks)
-{
-    moved(m, 0, 0, near(clicks));
-}
-
-void usb_mouse_button(struct usb_mouse *m, unsigned button, bool down)
-{
-    uint8_t report[HID_REPORT_MAX] = {m->hid.last[REPORT_BUTTONS]};
-
-    if (button >= BUTTONS || (report[0] >> button & 1) == down)
-        return;
-    report[0] ^= (uint8_t)(1u << button);
-    usb_hid_report(&m->hid, report);
 }
 
 bool usb_mouse_used(const struct usb_mouse *m)

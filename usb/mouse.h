@@ -10,11 +10,9 @@ struct usb_mouse *usb_mouse_new(void); /* NULL: no memory */
 void usb_mouse_free(struct usb_mouse *m);
 struct usb_device usb_mouse_device(struct usb_mouse *m);
 
-/* By so many counts to the right and down; clicks away from the user. */
-void usb_mouse_move(struct usb_mouse *m, int dx, int dy);
-void usb_mouse_wheel(struct usb_mouse *m, int clicks);
-/* 0 left, 1 right, 2 middle; others do nothing. */
-void usb_mouse_button(struct usb_mouse *m, unsigned button, bool down);
+/* By so many counts to the right and down; wheel: clicks away from the user; buttons that are down:
+ * bit 0 left, 1 right, 2 middle. */
+void usb_mouse_event(struct usb_mouse *m, int dx, int dy, int wheel, unsigned buttons);
 /* The host has configured it. */
 bool usb_mouse_used(const struct usb_mouse *m);
 
