@@ -45,8 +45,10 @@ def main():
             g.expect(r"Typed: \{~!@#\$%\^&\*\(\)_\+\|:\"<>\?\} 42 \[-=;,\./\]", 60)
             if "at most" not in monitor("sendkey", "ctrl-hyper", status=1):
                 raise guest.GuestError("sendkey takes a key that does not exist")
-            type_line("cat >/dev/null; echo 'Ended by '$? >/dev/ttyS0")
-            monitor("sendkey", "ctrl-c")
+            type_line("echo 'Reads:' `expr 2 + 2` >/dev/ttyS0; cat; echo 'Ended:' $? >/dev/ttyS0")
+            g.expect("Reads: 4", 60)
+            monitor("sendkey", "ctrl-d")
+            g.expect("Ended: 0", 60)
             type_line("lspci -n >/dev/ttyS0; cat /proc/interrupts >/dev/ttyS0")
             g.expect("0c03: 1033:0035", 60)
             g.expect("ohci_hcd:usb1", 60)
