@@ -1,6 +1,6 @@
 # `cpack` makes a .deb of what cmake/install.cmake installs below /usr, and of what only a package
 # has, which cmake/package-files.cmake.in adds: links in /opt/hpvm/bin, /etc/rc.config.d/hpvmconf,
-# empty directories of the superuser's state, copyright and change log. dist/debian has the
+# copyright and change log. dist/debian has the
 # scripts that dpkg runs. Dependencies are what dpkg-shlibdeps finds.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME kittson)

@@ -34,12 +34,12 @@ pack() {
 contents() {
     dpkg-deb -c "$deb" > "$work/list" || fail "dpkg-deb -c"
     sed 's/.* \.\//\//; s/ -> .*//' "$work/list" > "$work/paths"
-    grep -v -e '^/\(usr\|opt\|etc\|var\)/$' -e '^/usr/\(bin\|sbin\|lib\|libexec\|share\)/' \
-        -e '^/opt/hpvm/' -e '^/etc/rc.config.d/' -e '^/var/opt/$' -e '^/var/opt/hpvm/' "$work/paths" |
+    grep -v -e '^/\(usr\|opt\|etc\)/$' -e '^/usr/\(bin\|sbin\|lib\|libexec\|share\)/' \
+        -e '^/opt/hpvm/' -e '^/etc/rc.config.d/' "$work/paths" |
         grep . && fail "these are elsewhere"
     for path in /opt/hpvm/bin/hpvmstart /opt/hpvm/lbin/hpvmapp /etc/rc.config.d/hpvmconf /usr/bin/kittson \
         /usr/sbin/hpvmnetd /usr/lib/systemd/system/hpvm.service /usr/share/man/man1/hpvmstart.1m.gz \
-        /var/opt/hpvm/guests/ /usr/share/bash-completion/completions/hpvmnet /usr/share/doc/kittson/copyright; do
+        /usr/share/bash-completion/completions/hpvmnet /usr/share/doc/kittson/copyright; do
         grep -qx "$path" "$work/paths" || fail "$path is not in the package"
     done
     awk '{ print $2 }' "$work/list" | sort -u | grep -qvx root/root && fail "not all is root's"
