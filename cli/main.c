@@ -46,9 +46,10 @@ static const struct command commands[] = {
      "reads from standard input in the same form. No machine may be using it for import.\n"
      "Exit status: 0 done, 2 bad usage or input.\n",
      NULL},
-    {"monitor", cmd_monitor, "unix:PATH [COMMAND...]", "talk to a running machine",
+    {"monitor", cmd_monitor, "[--json] unix:PATH [COMMAND...]", "talk to a running machine",
      "Sends COMMAND to a machine started with --monitor unix:PATH and prints the answer; without\n"
-     "one it reads commands from standard input. The command help lists them.\n"
+     "one it reads commands from standard input. The command help lists them. With --json answers\n"
+     "are lines for programs, and without a command events come too (docs/debugging.md).\n"
      "Exit status: 0 done, 1 the machine answered with an error, 2 it could not be asked.\n",
      NULL},
     {"record", cmd_record, "-o FILE RUN-OPTION...", "run a machine and write a trace of it",

@@ -96,6 +96,49 @@ static int ask(struct link *l, const char *command)
     }
 }
 
+/* For programs: the answer as it comes, after events that come before it. */
+static int ask_json(struct link *l, const char *command, bool show)
+{
+    g_autofree char *text = g_strdup_printf("%s\n", command);
+    int err = 0;
+    if (send(l->fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
+        return -ECONNRESET;
+    for (;;) {
+        g_autofree char *line = read_line(l, &err);
+        if (line == NULL)
+            return err;
+        if (show)
+            printf("%s\n", line);
+        if (g_str_has_prefix(line, "{\"ok\":"))
+            return g_str_has_prefix(line, "{\"ok\":true") ? 0 : 1;
+    }
+}
+
+/* Both directions as they come, to the end of standard input or of the machine. */
+static int relay(struct link *l)
+{
+    char buffer[READ_SIZE];
+    struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = l->fd, .events = POLLIN}};
+    for (;;) {
+        if (l->in->len > 0) { /* what came with the first answer, and since */
+            fwrite(l->in->str, 1, l->in->len, stdout);
+            fflush(stdout);
+            g_string_truncate(l->in, 0);
+        }
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return -errno;
+        ssize_t n = p[1].revents ? read(l->fd, buffer, sizeof buffer) : 0;
+        if (p[1].revents && n <= 0)
+            return 0;
+        g_string_append_len(l->in, buffer, n);
+        n = p[0].revents ? read(STDIN_FILENO, buffer, sizeof buffer) : 0;
+        if (n > 0 && send(l->fd, buffer, (size_t)n, MSG_NOSIGNAL) != n)
+            return -ECONNRESET;
+        if (p[0].revents && n <= 0) /* further events are wanted all the same */
+            p[0].fd = -1;
+    }
+}
+
 /* Commands from standard input, to its end. Errors of some do not keep others from being asked. */
 static int ask_all(struct link *l)
 {
@@ -118,30 +161,39 @@ static int ask_all(struct link *l)
     }
 }
 
-static int converse(struct link *l, int argc, char **argv)
+static int converse(struct link *l, bool json, int argc, char **argv)
 {
     int err = greeting(l);
+    if (err == 0 && json)
+        err = ask_json(l, "json", false);
     if (err != 0)
         return err;
+    if (argc == 0 && json)
+        return relay(l);
     if (argc == 0)
         return ask_all(l);
     g_autofree char *command = g_strjoinv(" ", argv); /* argv ends in NULL */
     if (strpbrk(command, "\n\r") == NULL && strlen(command) < LINE_SERVER_LINE)
-        return ask(l, command);
+        return json ? ask_json(l, command, true) : ask(l, command);
     log_error("the command is too long, or more than a line");
     return -EBUSY;
 }
 
 int cmd_monitor(int argc, char **argv)
 {
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    if (json) {
+        argc--;
+        argv++;
+    }
     if (argc < 2 || strncmp(argv[1], "unix:", 5) != 0 || argv[1][5] == '\0') {
-        log_error("usage: kittson monitor unix:PATH [COMMAND...]");
+        log_error("usage: kittson monitor [--json] unix:PATH [COMMAND...]");
         return CLI_USAGE;
     }
     struct link l = {.fd = -1, .in = g_string_new(NULL)};
     int err = open_link(&l, argv[1] + 5);
     if (err == 0)
-        err = converse(&l, argc - 2, argv + 2);
+        err = converse(&l, json, argc - 2, argv + 2);
     if (err < 0 && err != -EBUSY) /* those have been told */
         log_error("%s: %s", argv[1], strerror(-err));
     if (l.fd >= 0)

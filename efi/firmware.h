@@ -117,4 +117,8 @@ void firmware_power_on(struct firmware *fw, struct cpu *bsp);
 int firmware_boot_linux(struct firmware *fw, struct cpu *bsp, const char *kernel,
                         const char *initrd, const char *cmdline, char *why, size_t why_size);
 
+/* What somebody who looks at the machine may want to know, by name: state, addresses, counts. */
+void firmware_describe(struct firmware *fw, void *opaque,
+                       void (*field)(void *opaque, const char *name, const char *value));
+
 #endif

@@ -1,12 +1,14 @@
 /* Building a machine: RAM, firmware, processors, board; and starting it over after a reset. */
 #define _GNU_SOURCE /* memfd_create */
 #include "machine_impl.h"
+#include "machine_events.h"
 #include "gdb_server.h"
 #include "log.h"
 #include "monitor.h"
 #include "pause.h"
 #include "snapshot.h"
 #include "vcpus.h"
+#include "symbols.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -370,6 +372,7 @@ void machine_free(struct machine *m)
     firmware_free(m->firmware); /* first: its file systems are on the board's drives */
     line_server_close(m->monitor);
     gdb_server_close(m->gdb);
+    symbols_free(m->symbols);
     board_free(m->board);
     for (unsigned i = 0; i < m->config.cpus; i++)
         cpu_free(m->cpu[i]);
@@ -469,6 +472,7 @@ void machine_quit(struct machine *m, int signal)
 void machine_power_button(struct machine *m)
 {
     board_power_button(m->board);
+    machine_events_tell(m, "powerdown");
 }
 
 void machine_press_reset(struct machine *m)

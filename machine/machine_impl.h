@@ -19,6 +19,7 @@ struct gdb_server;
 struct graphics;
 struct usb_input;
 struct vcpus;
+struct symbols;
 
 enum machine_request {
     REQUEST_NONE,
@@ -51,6 +52,10 @@ struct machine {
     uint32_t held;      /* bit n: processor n takes no turns */
     struct breakset breaks;
     struct gdb_server *gdb; /* or NULL */
+    const char
+        *disc_state[MACHINE_MAX_DRIVES]; /* as last told, see machine_events.h; NULL: not yet */
+    struct symbols *symbols;             /* for backtraces, or NULL; asked for once */
+    bool symbols_asked;
     /* Time. Deterministic: ticks is where all processors' clocks stand at the start of a round. */
     uint64_t start_ns;
     uint64_t ticks;

@@ -2,11 +2,14 @@
 #include "monitor.h"
 
 #include <errno.h>
+#include <ctype.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include "gdb_server.h"
 #include "graphics.h"
+#include "inspect.h"
 #include "usb_input.h"
 #include "log.h"
 #include "machine_impl.h"
@@ -174,6 +177,71 @@ static int status(struct call *k)
     return 0;
 }
 
+/* --- looking inside --- */
+
+/* An optional last word: the processor. */
+static int take_cpu(struct call *k)
+{
+    uint64_t n;
+    const char *text = word(k);
+    if (text[0] == '\0')
+        return 0;
+    if (text_parse_number(text, 0, k->m->config.cpus - 1, &n) != 0 || k->rest[0] != '\0')
+        return refuse(k, -EINVAL, "there is no such processor");
+    k->cpu = (unsigned)n;
+    return 0;
+}
+
+static int info(struct call *k)
+{
+    const char *what = word(k);
+    int err = take_cpu(k);
+    return err != 0 ? err : inspect(k->m, what, k->cpu, k->to, k->why, k->size);
+}
+
+static int backtrace(struct call *k)
+{
+    int err = take_cpu(k);
+    if (err == 0)
+        inspect_backtrace(k->m, k->cpu, k->to);
+    return err;
+}
+
+/* ADDR [LENGTH] [CPU], the address in hexadecimal. */
+static int dump(struct call *k, bool physical)
+{
+    uint64_t addr, length = 64;
+    const char *where = word(k), *how_long = word(k);
+    char *end;
+    errno = 0;
+    addr = strtoull(where, &end, 16);
+    if (errno != 0 || *end != '\0' || !isxdigit((unsigned char)where[0]) ||
+        (how_long[0] != '\0' && text_parse_number(how_long, 1, INSPECT_DUMP_MAX, &length) != 0))
+        return refuse(k, -EINVAL, "give ADDRESS [LENGTH] [PROCESSOR], up to 65536 bytes");
+    int err = take_cpu(k);
+    return err != 0 ? err
+                    : inspect_memory(k->m, k->cpu, physical, addr, length, k->to, k->why, k->size);
+}
+
+static int dump_virtual(struct call *k)
+{
+    return dump(k, false);
+}
+
+static int dump_physical(struct call *k)
+{
+    return dump(k, true);
+}
+
+static int symbols(struct call *k)
+{
+    if (k->rest[0] == '\0')
+        return refuse(k, -EINVAL, "usage: symbols FILE");
+    return inspect_symbols(k->m, k->rest, k->why, k->size);
+}
+
+/* --- the machine --- */
+
 static int stop(struct call *k)
 {
     machine_pause(k->m);
@@ -262,6 +330,13 @@ static const struct {
     {"insert", insert, true, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
     {"stop", stop, false, false, "stop: stop all processors and the guest's time"},
     {"cont", cont, false, false, "cont: let a stopped machine go on"},
+    {"info", info, true, false,
+     "info registers|fp|tlb|cpus|pci|firmware|breakpoints [PROCESSOR]: what there is"},
+    {"bt", backtrace, true, false, "bt [PROCESSOR]: the chain of calls"},
+    {"x", dump_virtual, true, false,
+     "x ADDRESS [LENGTH] [PROCESSOR]: virtual memory, hexadecimal address"},
+    {"xp", dump_physical, true, false, "xp ADDRESS [LENGTH]: physical memory"},
+    {"symbols", symbols, true, false, "symbols FILE: names and unwind table of an ELF file, for bt"},
     {"powerdown", powerdown, false, true, "powerdown: press the power button"},
     {"reset", reset, false, true, "reset: reset the machine"},
     {"snapshot", snapshot, true, false,

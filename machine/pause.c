@@ -1,14 +1,21 @@
 /* See pause.h. */
 #include "pause.h"
 
+#include "machine_events.h"
 #include "gdb_server.h"
+
+static void stop_clock(struct machine *m)
+{
+    m->paused_ns = machine_now_ns(m);
+    m->paused = true;
+}
 
 void machine_pause(struct machine *m)
 {
     if (m->paused)
         return;
-    m->paused_ns = machine_now_ns(m);
-    m->paused = true;
+    stop_clock(m);
+    machine_events_stopped(m, "asked", 0);
 }
 
 static void start_clock(struct machine *m)
@@ -25,6 +32,7 @@ void machine_continue(struct machine *m, uint32_t held)
         m->cpu[i]->stop_at.kind = STOP_NONE;
     m->held = held;
     start_clock(m);
+    machine_events_tell(m, "resumed");
 }
 
 void machine_step(struct machine *m, unsigned n)
@@ -41,12 +49,14 @@ void machine_step(struct machine *m, unsigned n)
     m->current = NULL;
     if (m->config.deterministic)
         m->ahead[n] += cpu_icount(c) - before;
-    machine_pause(m);
+    stop_clock(m);
 }
 
 void machine_came_to_stop(struct machine *m, unsigned n)
 {
-    machine_pause(m);
+    bool watch = m->cpu[n]->stop_at.kind == STOP_WATCHPOINT;
+    stop_clock(m);
+    machine_events_stopped(m, watch ? "watchpoint" : "breakpoint", n);
     gdb_server_stopped(m->gdb, n);
 }
 

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE /* ppoll */
 #include "machine_impl.h"
+#include "machine_events.h"
 #include "gdb_server.h"
 #include "log.h"
 #include "monitor.h"
@@ -243,6 +244,7 @@ static unsigned outside_poll_fds(struct machine *m, struct pollfd *fds)
 static void poll_servers(struct machine *m)
 {
     line_server_poll(m->monitor);
+    machine_events_poll(m);
     gdb_server_poll(m->gdb);
     tell_owner(m);
     if (board_quit_requested(m->board))
@@ -512,6 +514,9 @@ static enum machine_end say(enum machine_end end, char *why, size_t size, const 
 
 static enum machine_end run_to_end(struct machine *m, char *why, size_t size)
 {
+    static const char *const ends[] = {[REQUEST_POWER_OFF] = "poweroff",
+                                       [REQUEST_RESET] = "reset",
+                                       [REQUEST_DIVERGED] = "diverged"};
     for (;;) {
         bool alive = m->vcpus != NULL ? run_vcpus(m) : run(m);
         if (!alive && m->request == REQUEST_NONE)
@@ -534,6 +539,7 @@ static enum machine_end run_to_end(struct machine *m, char *why, size_t size)
                      strsignal((int)m->signal));
             return MACHINE_QUIT;
         }
+        machine_events_tell(m, ends[m->request]);
         if (m->request == REQUEST_POWER_OFF)
             return say(MACHINE_POWERED_OFF, why, size, "the guest powered off");
         if (m->request == REQUEST_DIVERGED)

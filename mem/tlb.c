@@ -15,7 +15,7 @@
 #define MIN_PS      12u
 #define MAX_PS      32u
 #define HASH_BITS   13
-#define SLOTS       (TLB_TR_COUNT + TLB_TC_COUNT)
+#define SLOTS       TLB_ENTRIES
 #define NO_SLOT     0xffffu
 #define RID_GROUPS  64 /* page sizes in use are counted per group of region ids */
 #define EVICT_BATCH 256
@@ -477,4 +477,11 @@ void tlb_state(struct tlb *t, struct archive *s)
 {
     side_state(&t->side[TLB_DATA], s);
     side_state(&t->side[TLB_INST], s);
+}
+
+const struct tlb_entry *tlb_entry(const struct tlb *t, enum tlb_side side, unsigned n)
+{
+    const struct side *s = &t->side[side];
+
+    return n < TLB_ENTRIES && s->slots[n].e.valid ? &s->slots[n].e : NULL;
 }

@@ -139,6 +139,11 @@ const struct tlb_entry *tlb_tr(const struct tlb *t, enum tlb_side side, unsigned
 struct archive;
 void tlb_state(struct tlb *t, struct archive *s);
 
+/* For lists of what there is: entry n, the registers first, then the cache; NULL when it is free.
+ */
+#define TLB_ENTRIES (TLB_TR_COUNT + TLB_TC_COUNT)
+const struct tlb_entry *tlb_entry(const struct tlb *t, enum tlb_side side, unsigned n);
+
 /* thash and ttag (SDM 3: thash, ttag; 2:4.1.6, 2:4.1.7). */
 uint64_t tlb_thash(const struct tlb_regs *r, uint64_t va);
 uint64_t tlb_ttag(const struct tlb_regs *r, uint64_t va);

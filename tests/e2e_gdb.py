@@ -107,6 +107,33 @@ def watching(where, kernel):
     check(re.search(r"Hardware read watchpoint 2:.*?Value = \d+", out, re.S), "rwatch\n" + out)
 
 
+def backtraces(where, kernel):
+    """monitor bt: by the kernel's unwind table from a function's first instruction to user code."""
+    out = Gdb(where, kernel, "break *vfs_write", "continue", "monitor bt", "monitor info registers",
+              "monitor info tlb", "monitor info pci", "monitor info firmware", "monitor info cpus",
+              "monitor x a000000100000000 16", "monitor xp 4000000 16", "monitor x 0 16",
+              "x/2gx 0xa000000100000000", "delete", "detach").result()
+    lines = re.findall(r"^#\d+ .*$", out, re.M)
+    check([name in line for name, line in zip(("vfs_write+0x0", "ksys_write+", "sys_write+",
+                                               "ia64_ret_from_syscall+", "(less privileged)"),
+                                              lines)] == [True] * 5 and len(lines) == 5, out)
+    check(re.search(r"^r12 e0", out, re.M) and re.search(r"^itr0 ", out, re.M), "registers, TLB\n" + out)
+    check("efi-system-table 0x" in out and "00:00.0" not in out, "firmware, no PCI devices\n" + out)
+    dumps = re.findall(r"^[0-9a-f]{16}:((?: [0-9a-f]{2}){16})", out, re.M)
+    check(len(dumps) == 2 and dumps[0] == dumps[1], "the kernel's text, virtual and physical\n" + out)
+    check("there is no memory at" in out, "memory that is not there\n" + out)
+
+
+def interrupted_kernel(where, kernel):
+    """From the timer's interrupt through the idle loop it interrupted to where all began."""
+    out = Gdb(where, kernel, "watch *(unsigned long*)&jiffies_64", "continue", "monitor bt", "delete",
+              "detach").result()
+    for name in ("do_timer+", "ia64_leave_kernel+", "do_idle+", "cpu_startup_entry+"):
+        check(name in out, "no %s in the backtrace\n%s" % (name, out))
+    last = re.findall(r"^#\d+ .*$", out, re.M)[-1]
+    check("_start+" in last and "is not known" not in out, "not to the end\n" + out)
+
+
 def registers(where, kernel):
     """Of every kind, written and read back; NaT bits."""
     out = Gdb(where, kernel, "break *vfs_write", "continue",
@@ -157,7 +184,9 @@ def session(cpu, option, where):
                   show("here", "(long)&start_kernel"), "delete", "detach").result()
         check(number(out, "pc") == number(out, "here"), "the kernel's first function\n" + out)
         quiet(g)
+        interrupted_kernel(where, kernel)
         writes(g)
+        backtraces(where, kernel)
         back = frames(where, kernel)
         over_a_call(where, kernel, back)
         watching(where, kernel)

@@ -1,6 +1,7 @@
 """Discs changed while Linux runs, through `kittson monitor`: a drive that starts empty on a directory
 of images, insertion, the guest's lock, eject with and without force, the new disc seen and mounted;
 names outside the directory refused; power button, reset, quit; and clients that do not behave."""
+import json
 import os
 import socket
 import subprocess
@@ -54,6 +55,58 @@ def names(path, directory):
 def mount(g, wanted):
     out = g.command("mkdir -p /m; mount -t iso9660 -o ro /dev/sr0 /m && ls /m", 60)
     check(wanted in out, "mount: " + out)
+
+
+class Events:
+    """A program at the monitor: answers and events are lines of JSON."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.sock.settimeout(60)
+        self.lines = self.sock.makefile("r")
+        check(self.lines.readline().startswith("kittson monitor "), "greeting")
+        check(self.ask("json") == {"ok": True, "fields": {}, "lines": []}, "json")
+
+    def ask(self, request):
+        self.sock.sendall(request.encode() + b"\n")
+        while True:
+            line = json.loads(self.lines.readline())
+            if "ok" in line:
+                return line
+
+    def expect(self, **wanted):
+        line = json.loads(self.lines.readline())
+        check(all(line.get(k) == v for k, v in wanted.items()), "%s: %s" % (wanted, line))
+
+
+def events(g, path):
+    """What the guest does with its drive, and stop and cont, told as they happen."""
+    e = Events(path)
+    status = e.ask("status")["fields"]
+    check(status["state"] == "running" and status["processors"] == "1", str(status))
+    check(e.ask("eject 0,0,7") == {"ok": False, "error": "there is no drive at this address"}, "error")
+    e.sock.sendall(b"insert 0,0,0 first.iso\n")
+    e.expect(ok=True)
+    e.expect(event="media", drive="0,0,0", state="loaded")
+    mount(g, "one.txt")
+    e.expect(event="media", drive="0,0,0", state="locked")
+    g.command("umount /m; eject /dev/sr0", 30)
+    e.expect(event="media", state="loaded")
+    e.expect(event="media", state="empty")
+    e.sock.sendall(b"stop\n")
+    e.expect(event="stopped", reason="asked")
+    e.expect(ok=True)
+    check(e.ask("status")["fields"]["state"] == "stopped", "a stopped machine's state")
+    before = e.ask("status")["fields"]
+    check(e.ask("status")["fields"]["instructions"] == before["instructions"], "instructions while stopped")
+    check(e.ask("status")["fields"]["time"] == before["time"], "time while stopped")
+    g.send("echo on''ward\n")
+    e.sock.sendall(b"cont\n")
+    e.expect(event="resumed")
+    e.expect(ok=True)
+    g.expect("onward", 30)
+    e.sock.close()
 
 
 def change(g, path, directory):
@@ -200,6 +253,7 @@ def test():
             empty(g, path)
             names(path, directory)
             change(g, path, directory)
+            events(g, path)
             image_file(g, path, directory)
             guest.check_kernel_log(g)
             hostile(g, path)

@@ -36,6 +36,8 @@ static int handle(void *opaque, const char *request, struct line_answer *to, cha
         line_answer(to, "%099u", i);
     for (unsigned i = 0; strcmp(request, "much") == 0 && i < 5000; i++)
         line_answer(to, "%099u", i);
+    if (strcmp(request, "field") == 0)
+        line_answer_field(to, "name", "%d \"quoted\"", 7);
     line_answer(to, "%s\x1b[2J", "answer");
     return 0;
 }
@@ -233,6 +235,54 @@ START_TEST(not_there)
 }
 END_TEST
 
+/* Answers of one line each for programs, and events, which only they get. */
+START_TEST(json)
+{
+    int fd = client(), other = client();
+
+    ck_assert_str_eq(hear(fd), "hello\n");
+    ck_assert_str_eq(hear(other), "hello\n");
+    line_server_event(server, "early", "");
+    say(fd, "json\n");
+    ck_assert_str_eq(hear(fd), "{\"ok\":true,\"fields\":{},\"lines\":[]}\n");
+    ck_assert(line_server_listeners(server));
+    say(fd, "field\n");
+    ck_assert_str_eq(hear(fd), "{\"ok\":true,\"fields\":{\"name\":\"7 \\\"quoted\\\"\"},"
+                               "\"lines\":[\"answer?[2J\"]}\n");
+    say(fd, "fail\n");
+    ck_assert_str_eq(hear(fd), "{\"ok\":false,\"error\":\"no?way\"}\n");
+    line_server_event(server, "reset", "");
+    line_server_event(server, "media", "\"drive\":\"0,0,1\"");
+    ck_assert_str_eq(hear(fd),
+                     "{\"event\":\"reset\"}\n{\"event\":\"media\",\"drive\":\"0,0,1\"}\n");
+    ck_assert_str_eq(hear(other), "");
+    say(other, "field\n");
+    ck_assert_str_eq(hear(other), "+name 7 \"quoted\"\n+answer?[2J\nok\n");
+    say(fd, "text\n");
+    ck_assert_str_eq(hear(fd), "ok\n");
+    ck_assert(!line_server_listeners(server));
+    close(fd);
+    close(other);
+}
+END_TEST
+
+/* Events for somebody who never looks end, and so does the connection. */
+START_TEST(deaf_to_events)
+{
+    int fd = client();
+
+    hear(fd);
+    say(fd, "json\n");
+    hear(fd);
+    for (unsigned k = 0; k < 200000; k++)
+        line_server_event(server, "reset",
+                          "\"padding\":\"0123456789012345678901234567890123456789\"");
+    work();
+    ck_assert(strlen(hear(fd)) <= LINE_SERVER_ANSWER + (1u << 20));
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("line server");
@@ -244,6 +294,8 @@ int main(void)
     tcase_add_test(t, rules);
     tcase_add_test(t, deaf_client);
     tcase_add_test(t, places);
+    tcase_add_test(t, json);
+    tcase_add_test(t, deaf_to_events);
     tcase_add_test(t, not_there);
     tcase_set_timeout(t, 30);
     suite_add_tcase(s, t);

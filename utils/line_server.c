@@ -346,6 +346,14 @@ static void accept_clients(struct line_server *s)
     }
 }
 
+bool line_server_listeners(const struct line_server *s)
+{
+    for (unsigned i = 0; s && i < LINE_SERVER_CLIENTS; i++)
+        if (s->client[i].fd >= 0 && s->client[i].json)
+            return true;
+    return false;
+}
+
 /* Who does not take its events in time is not told of them for ever. */
 void line_server_event(struct line_server *s, const char *name, const char *members)
 {

@@ -16,6 +16,7 @@
 #define KITTSON_UTILS_LINE_SERVER_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define LINE_SERVER_CLIENTS  8
@@ -54,6 +55,8 @@ void line_server_poll(struct line_server *s);
 /* Tells the clients that asked for JSON: members are those of an object behind its event's name, as
  * in "\"processor\":1", or "". NULL is fine. */
 void line_server_event(struct line_server *s, const char *name, const char *members);
+/* Whether there is anybody to tell. */
+bool line_server_listeners(const struct line_server *s);
 /* What to wait for before the next line_server_poll is worth while. Returns how many. */
 unsigned line_server_poll_fds(const struct line_server *s, struct pollfd fds[LINE_SERVER_MAX_FDS]);
 
