@@ -17,6 +17,7 @@ int cmd_disasm(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_overlay(int argc, char **argv);
 int cmd_nvram(int argc, char **argv);
+int cmd_itrace(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

@@ -46,6 +46,10 @@ static const struct command commands[] = {
      "reads from standard input in the same form. No machine may be using it for import.\n"
      "Exit status: 0 done, 2 bad usage or input.\n",
      NULL},
+    {"itrace", cmd_itrace, "FILE", "show a binary instruction trace",
+     "Prints what run --itrace FILE,binary has written, one line per record (docs/debugging.md).\n"
+     "Exit status: 0 done, 2 bad usage or input.\n",
+     NULL},
     {"monitor", cmd_monitor, "[--json] unix:PATH [COMMAND...]", "talk to a running machine",
      "Sends COMMAND to a machine started with --monitor unix:PATH and prints the answer; without\n"
      "one it reads commands from standard input. The command help lists them. With --json answers\n"

@@ -1,5 +1,6 @@
 /* `kittson run`: options of a machine, and its run from start to exit status. */
 #include "cli.h"
+#include "channels.h"
 #include "fp.h"
 #include "hpvm_map.h"
 #include "log.h"
@@ -42,6 +43,8 @@ enum {
     OPT_MONITOR,
     OPT_GDB,
     OPT_WAIT,
+    OPT_ITRACE,
+    OPT_TRACE,
     OPT_RESTORE,
     OPT_RECORD,
     OPT_EVERY,
@@ -92,12 +95,17 @@ static const struct opt run_options[] = {
      NULL},
     {OPT_EVERY, "digest-every", 0, "N",
      "instruction slots between digests of registers in a trace (default 50000)", NULL},
+    {OPT_ITRACE, "itrace", 0, "FILE",
+     "write what processors do: FILE[,binary][,events=insn+call+int+tlb+mem][,ip=FROM-TO]"
+     "[,level=DIGITS][,rid=HEX]",
+     NULL},
+    {OPT_TRACE, "trace", 0, "LIST",
+     "log what happens: firmware, io, irq, pci, scsi, net, with commas, or all", NULL},
     {OPT_DETERMINISTIC, "deterministic", 0, NULL, "time follows retired instructions", NULL},
     {OPT_NO_REBOOT, "no-reboot", 0, NULL, "end when the guest resets", NULL},
     {OPT_STATS, "stats", 0, NULL, "print counters at the end", NULL},
     {OPT_LOG, "log", 0, "FILE", "append messages to a file too", NULL},
     {OPT_VERBOSE, "verbose", 'v', NULL, "more messages; twice for debugging", NULL},
-    {OPT_LATER, "trace", 0, "SPEC", NULL, "execution traces"},
 };
 #define RUN_OPTIONS (sizeof run_options / sizeof run_options[0])
 
@@ -424,6 +432,11 @@ static int set_option(void *opaque, const struct opt *o, const char *v, char *wh
         if (text_parse_number(v, 1, 1000000, &a->every) != 0)
             return bad(why, size, "--digest-every", v, "give a number from 1 to 1000000");
         return 0;
+    case OPT_ITRACE:
+        a->machine.itrace = v;
+        return 0;
+    case OPT_TRACE:
+        return channels_set(v, why, size);
     case OPT_LOG:
         return set_log(v, why, size);
     default:
@@ -436,6 +449,10 @@ static int check(const struct run_args *a, char *why, size_t size)
     const struct machine_config *c = &a->machine;
     if (c->kernel == NULL && c->initrd != NULL) {
         snprintf(why, size, "--initrd %s: an initial RAM disk needs --kernel", c->initrd);
+        return -EINVAL;
+    }
+    if (c->itrace != NULL && c->lockstep) {
+        snprintf(why, size, "--itrace: --cpu lockstep does everything twice");
         return -EINVAL;
     }
     if (c->gdb != NULL && c->lockstep) {

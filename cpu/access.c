@@ -5,6 +5,7 @@
 #include "debug.h"
 #include "interrupt.h"
 #include "lockstep.h"
+#include "tracer.h"
 
 static unsigned access_cpl(const struct cpu *c, unsigned flags)
 {
@@ -147,6 +148,8 @@ static void fill(struct cpu *c, uint64_t va, unsigned flags, const struct tlb_re
         return;
     if (unlikely(c->breaks) && breakset_watches_page(c->breaks, page))
         return;
+    if (unlikely(c->tracer) && tracer_wants_accesses(c->tracer))
+        return;
     /* Other attributes change what semaphores and speculation do: never from here. */
     host = t->ma == MA_WB ? mem_ram(c->mem, pa, MEM_PAGE_SIZE) : NULL;
     if (!host)
@@ -233,6 +236,8 @@ static int access_check(struct cpu *c, const struct uop *u, uint64_t va, unsigne
     }
     if (unlikely(c->breaks) && !breakset_allows(c, u, va, size, flags))
         return ACCESS_FAULT;
+    if (unlikely(c->tracer) && tracer_wants_accesses(c->tracer))
+        tracer_access(c, u, va, t->pa, size, flags);
     fill(c, va, flags, t);
     return ACCESS_OK;
 }

@@ -182,6 +182,7 @@ enum {
 enum cpu_model { CPU_MADISON, CPU_MONTECITO, CPU_POULSON };
 
 struct breakset;
+struct tracer;
 struct cpu;
 struct uop;
 struct block;
@@ -351,6 +352,9 @@ struct cpu {
     struct cpu_stop stop_at;       /* what the last run stopped at */
     uint64_t passed_ip;            /* the breakpoint reported last, and when: the processor */
     uint64_t passed_icount;        /* goes on from there */
+    const struct tracer *tracer;   /* NULL: off, cpu/tracer.c */
+    uint64_t traced_ip;            /* of the instruction being traced: bundle | slot */
+    uint8_t traced_kind;           /* and TRACE_CALL, TRACE_RETURN or 0 */
     bool watch_held;               /* a watched access was put off, to be done before stopping */
     bool watch_pass;               /* accesses of the instruction being executed do not count */
     struct cpu_mail *mail;         /* NULL: alone on its thread, see cpu/mail.h */
@@ -388,6 +392,8 @@ void cpu_step_one(struct cpu *c);
 void cpu_set_breaks(struct cpu *c, const struct breakset *breaks);
 /* Whether the last run ended because the processor pauses over and over; a shared one only. */
 bool cpu_yielded(struct cpu *c);
+/* Tells what it does from now on (tracer.h); NULL: no more. */
+void cpu_set_tracer(struct cpu *c, const struct tracer *t);
 /* Retired instruction slots since reset, exact at any time. */
 uint64_t cpu_icount(const struct cpu *c);
 

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "mail.h"
 #include "pmu.h"
+#include "tracer.h"
 
 #define PRIVILEGED()                                                                               \
     do {                                                                                           \
@@ -316,6 +317,8 @@ UOP_BODY(insert)
         return fault_genex(c, u, GENEX_RESERVED);
     if (r < 0)
         return machine_check(c, u, va);
+    if (unlikely(c->tracer))
+        tracer_insert(c, u, inst, tr ? (unsigned)slot : TRACE_CACHE, pte);
     if (tlb_evicted(c->tlb)) {
         stlb_flush(c);
         block_flush_lookup(c);
@@ -360,6 +363,8 @@ UOP_BODY(purge)
         return fault_genex(c, u, GENEX_RESERVED);
     if (!tlb_va_implemented(va))
         return fault_genex(c, u, GENEX_RESERVED);
+    if (unlikely(c->tracer))
+        tracer_purge(c, u, va, ps);
     gone = stlb_purge_size(c, va, ps, rid);
     switch (u->op) {
     case OP_ptr_d:
@@ -384,6 +389,8 @@ UOP_BODY(ptc_e)
 {
     PRIVILEGED();
     NAT_FAULT(u->r3);
+    if (unlikely(c->tracer))
+        tracer_purge(c, u, 0, 61);
     tlb_purge_all_tc(c->tlb);
     stlb_flush(c);
     block_flush_lookup(c);

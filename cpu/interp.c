@@ -11,6 +11,7 @@
 #include "pmu.h"
 #include "rse.h"
 #include "sapic.h"
+#include "tracer.h"
 
 #define CHUNK_SLOTS   32768 /* between looks at the clock and at devices */
 #define STEP_RESERVE  128   /* exact stops: single-step the last slots of a budget */
@@ -433,9 +434,13 @@ static void run_single(struct cpu *c, uint64_t pa)
     c->page_va = c->ip & ~(uint64_t)(MEM_PAGE_SIZE - 1);
     c->branch_taken = false;
     __atomic_store_n(&c->reserve, INT64_MAX, __ATOMIC_RELAXED); /* no further block is entered */
+    if (unlikely(c->tracer))
+        tracer_before(c, pa);
     c->budget -= b->nslots;
     run_from(c, b->uops + 1);
     __atomic_store_n(&c->reserve, before, __ATOMIC_RELAXED);
+    if (unlikely(c->tracer))
+        tracer_after(c);
 }
 
 static uint64_t fetch_itir(struct cpu *c)
@@ -502,7 +507,8 @@ void cpu_run_slot(struct cpu *c)
 
 static void run_stretch(struct cpu *c)
 {
-    bool alone = c->step || (c->psr & PSR_RI) || c->budget < reserve(c);
+    bool alone = c->step || (c->psr & PSR_RI) || c->budget < reserve(c) ||
+                 (c->tracer && tracer_steps(c->tracer));
 
     if (unlikely(c->breaks) && alone && breakset_stops(c, c->ip, c->psr >> PSR_RI_SHIFT & 3, 0))
         return;

@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "rse.h"
 #include "sapic.h"
+#include "tracer.h"
 
 /* PSR bits an interruption leaves alone (5.5, table 3-2); be and pp come from DCR, the rest is 0.
  */
@@ -82,6 +83,8 @@ void interrupt_deliver(struct cpu *c, unsigned vector, uint64_t isr)
         cpu_request_exit(c);
         return;
     }
+    if (unlikely(c->tracer))
+        tracer_interruption(c, vector, isr);
     /* An interruption takes the time of a slot, so that a guest whose handlers do nothing but fault
      * cannot keep the run loop from its other work. */
     c->budget--;

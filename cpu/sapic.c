@@ -1,4 +1,5 @@
 /* Local SAPIC and interval timer. Section numbers are of SDM volume 2. */
+#include "channels.h"
 #include "interp.h"
 #include "sapic.h"
 
@@ -97,6 +98,8 @@ void cpu_post_interrupt(struct cpu *c, unsigned vector)
 {
     if (vector > 255 || (vector < 16 && vector != 0 && vector != 2))
         return;
+    if (channel_on(CHANNEL_IRQ))
+        channel_line(CHANNEL_IRQ, "processor %u vector %02x", c->id, vector);
     __atomic_fetch_or(&c->irr[vector >> 6], 1ull << (vector & 63), __ATOMIC_SEQ_CST);
     wake(c);
 }

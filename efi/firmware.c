@@ -2,9 +2,11 @@
 #include "fw.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "channels.h"
 #include "fpswa.h"
 #include "log.h"
 #include "runtime.h"
@@ -191,6 +193,33 @@ static void dispatch(struct fwcall *k, unsigned entry)
     }
 }
 
+/* A call that is done, or waits for guest code. */
+static void tell_call(const struct fwcall *k, unsigned entry)
+{
+    static const char *const names[] = {[FW_ENTRY_PAL] = "PAL",
+                                        [FW_ENTRY_SAL] = "SAL",
+                                        [FW_ENTRY_FPSWA] = "FPSWA",
+                                        [FW_ENTRY_BOOT] = "boot service",
+                                        [FW_ENTRY_RUNTIME] = "runtime service"};
+    unsigned n = entry < FW_ENTRY_RUNTIME ? entry : FW_ENTRY_RUNTIME;
+    uint64_t number = entry == FW_ENTRY_BOOT ? cpu_gr(k->c, 15) : entry - FW_ENTRY_RUNTIME;
+
+    if (names[n] == NULL)
+        return;
+    if (entry == FW_ENTRY_PAL || entry == FW_ENTRY_SAL || entry == FW_ENTRY_FPSWA)
+        channel_line(CHANNEL_FIRMWARE,
+                     "processor %u %s %" PRIx64 "(%" PRIx64 ", %" PRIx64 ", %" PRIx64 ") = %" PRIx64
+                     " %" PRIx64 " %" PRIx64 " %" PRIx64,
+                     k->c->id, names[n], k->arg[0], k->arg[1], k->arg[2], k->arg[3], k->ret[0],
+                     k->ret[1], k->ret[2], k->ret[3]);
+    else
+        channel_line(CHANNEL_FIRMWARE,
+                     "processor %u %s %" PRIu64 "(%" PRIx64 ", %" PRIx64 ", %" PRIx64 ", %" PRIx64
+                     ") = %" PRIx64 "%s",
+                     k->c->id, names[n], number, k->arg[0], k->arg[1], k->arg[2], k->arg[3],
+                     k->ret[0], k->no_return ? " (not yet)" : "");
+}
+
 void firmware_call(struct firmware *fw, struct cpu *c, uint64_t imm)
 {
     struct fwcall k = {.fw = fw, .c = c};
@@ -205,6 +234,8 @@ void firmware_call(struct firmware *fw, struct cpu *c, uint64_t imm)
     }
     pthread_mutex_lock(&fw->lock);
     dispatch(&k, entry);
+    if (channel_on(CHANNEL_FIRMWARE))
+        tell_call(&k, entry);
     if (!k.faulted || !fw_touch(&k, entry == FW_ENTRY_PAL ? 0 : FW_STUB_ADDR(entry) - FW_STUBS)) {
         fw->touch[c->id % HPVM_MAX_CPUS] = (struct fw_touch){0};
         if (!k.no_return) {

@@ -6,6 +6,7 @@
 #include "usb_input.h"
 #include "ioport.h"
 #include "iosapic.h"
+#include "channels.h"
 #include "log.h"
 #include "machine_impl.h"
 #include "pci.h"
@@ -13,6 +14,7 @@
 #include "uart16550.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,13 +176,20 @@ uint64_t board_pci_read(void *machine, unsigned seg, unsigned bus, unsigned devf
                         unsigned size)
 {
     struct machine *m = machine;
-    return pci_config_read(m->board->pci, seg, bus, devfn, reg, size);
+    uint64_t value = pci_config_read(m->board->pci, seg, bus, devfn, reg, size);
+    if (channel_on(CHANNEL_PCI))
+        channel_line(CHANNEL_PCI, "read %u %02x:%02x.%u %03x = %" PRIx64, size, bus, devfn >> 3,
+                     devfn & 7, reg, value);
+    return value;
 }
 
 void board_pci_write(void *machine, unsigned seg, unsigned bus, unsigned devfn, unsigned reg,
                      unsigned size, uint64_t value)
 {
     struct machine *m = machine;
+    if (channel_on(CHANNEL_PCI))
+        channel_line(CHANNEL_PCI, "write %u %02x:%02x.%u %03x = %" PRIx64, size, bus, devfn >> 3,
+                     devfn & 7, reg, value);
     pci_config_write(m->board->pci, seg, bus, devfn, reg, size, (uint32_t)value);
 }
 

@@ -3,6 +3,7 @@
 #include "machine_impl.h"
 #include "machine_events.h"
 #include "gdb_server.h"
+#include "itrace.h"
 #include "log.h"
 #include "monitor.h"
 #include "pause.h"
@@ -302,6 +303,14 @@ int machine_restart(struct machine *m, char *why, size_t size)
     return machine_start(m, why, size);
 }
 
+static int begin_trace(struct machine *m, char *why, size_t size)
+{
+    int err = itrace_open(m->config.itrace, &m->itrace, why, size);
+    for (unsigned i = 0; err == 0 && i < m->config.cpus; i++)
+        cpu_set_tracer(m->cpu[i], itrace_tracer(m->itrace));
+    return err;
+}
+
 static int build(struct machine *m, char *why, size_t size)
 {
     m->mem = mem_new();
@@ -332,6 +341,8 @@ static int build(struct machine *m, char *why, size_t size)
         err = monitor_open(m, m->config.monitor, &m->monitor, why, size);
     if (err == 0 && m->config.gdb != NULL)
         err = gdb_server_open(m, m->config.gdb, &m->gdb, why, size);
+    if (err == 0 && m->config.itrace != NULL)
+        err = begin_trace(m, why, size);
     if (err == 0 && m->config.wait)
         machine_pause(m);
     if (err == 0)
@@ -378,6 +389,7 @@ void machine_free(struct machine *m)
         cpu_free(m->cpu[i]);
     for (unsigned i = 0; i < MACHINE_MAX_DRIVES; i++)
         free(m->drive_path[i]);
+    itrace_close(m->itrace);
     mem_free(m->mem);
     if (m->wake_fd >= 0)
         close(m->wake_fd);

@@ -71,6 +71,7 @@ struct machine_config {
     const char *nvram;   /* file of EFI variables; NULL: they live in memory */
     const char *monitor; /* path of the monitor's socket, or NULL */
     const char *gdb;     /* where a debugger may connect, see gdb_server.h; or NULL */
+    const char *itrace;  /* see itrace_open(), or NULL */
     bool wait;           /* stopped until somebody lets the machine go on */
     const char *restore; /* snapshot to go on from, instead of a start; or NULL */
     void (*restore_progress)(unsigned percent); /* or NULL */

@@ -19,6 +19,7 @@ struct gdb_server;
 struct graphics;
 struct usb_input;
 struct vcpus;
+struct itrace;
 struct symbols;
 
 enum machine_request {
@@ -52,6 +53,7 @@ struct machine {
     uint32_t held;      /* bit n: processor n takes no turns */
     struct breakset breaks;
     struct gdb_server *gdb; /* or NULL */
+    struct itrace *itrace;  /* or NULL */
     const char
         *disc_state[MACHINE_MAX_DRIVES]; /* as last told, see machine_events.h; NULL: not yet */
     struct symbols *symbols;             /* for backtraces, or NULL; asked for once */

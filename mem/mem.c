@@ -7,10 +7,12 @@
 #include "mem.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "channels.h"
 
 #define MEM_MAX_RANGES 256
 #define LINE_SHIFT     6 /* 64 lines of 64 bytes in a page: one bit each in a word */
@@ -286,17 +288,22 @@ static uint64_t device_read(struct mem *m, const struct range *r, uint64_t addr,
 {
     uint64_t v;
 
-    if (!m->enter)
-        return r->read(r->opaque, addr - r->base, size);
-    m->enter(m->guard_opaque);
+    if (m->enter)
+        m->enter(m->guard_opaque);
     v = r->read(r->opaque, addr - r->base, size);
-    m->leave(m->guard_opaque);
+    if (m->leave)
+        m->leave(m->guard_opaque);
+    if (channel_on(CHANNEL_IO))
+        channel_line(CHANNEL_IO, "read %u %011" PRIx64 " = %" PRIx64, size, addr,
+                     v & size_bits(size));
     return v;
 }
 
 static void device_write(struct mem *m, const struct range *r, uint64_t addr, unsigned size,
                          uint64_t value)
 {
+    if (channel_on(CHANNEL_IO))
+        channel_line(CHANNEL_IO, "write %u %011" PRIx64 " = %" PRIx64, size, addr, value);
     if (m->enter)
         m->enter(m->guard_opaque);
     r->write(r->opaque, addr - r->base, value, size);

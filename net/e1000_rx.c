@@ -1,4 +1,5 @@
 /* 82540EM: address and VLAN filters, packet buffer, receive descriptors, checksum reports. */
+#include "channels.h"
 #include "e1000_impl.h"
 
 #include <string.h>
@@ -333,6 +334,9 @@ void e1000_receive(struct e1000 *d, const uint8_t *frame, size_t len)
         e1000_count(d, S_ROC);
         return;
     }
+    if (channel_on(CHANNEL_NET))
+        channel_line(CHANNEL_NET, "%02x:%02x receives %zu bytes, type %02x%02x", frame[4], frame[5],
+                     len, frame[12], frame[13]);
     if (d->fifo_used > 0 || !store(d, frame, len))
         keep(d, frame, len);
 }

@@ -1,4 +1,5 @@
 /* 82540EM: transmit descriptors, checksum insertion, TCP segmentation, VLAN tags. */
+#include "channels.h"
 #include "e1000_impl.h"
 
 #include <string.h>
@@ -72,6 +73,9 @@ static void count_sent(struct e1000 *d, const uint8_t *frame, size_t len)
 static void put_on_wire(struct e1000 *d, const uint8_t *frame, size_t len)
 {
     count_sent(d, frame, len);
+    if (channel_on(CHANNEL_NET))
+        channel_line(CHANNEL_NET, "%02x:%02x sends %zu bytes, type %02x%02x", frame[10], frame[11],
+                     len, frame[12], frame[13]);
     if (e1000_loopback(d))
         e1000_receive(d, frame, len);
     else if (d->link)

@@ -1,5 +1,6 @@
 /* The task set of a target: order of commands, checks before them, ends of them; see target.h. */
 #include "target_impl.h"
+#include "channels.h"
 #include "log.h"
 
 #include <errno.h>
@@ -26,6 +27,16 @@ void scsi_text(uint8_t *p, size_t n, const char *text)
 
 static void advance(struct scsi_target *t);
 
+static void tell_command(const struct scsi_target *t, const struct scsi_request *r)
+{
+    char cdb[3 * SCSI_CDB_SIZE + 1] = "";
+
+    for (unsigned k = 0; k < SCSI_CDB_SIZE; k++)
+        snprintf(cdb + 3 * k, 4, "%02x ", r->cdb[k]);
+    channel_line(CHANNEL_SCSI, "%s command %sstatus %02x", t->type == SCSI_DISK ? "disk" : "dvd",
+                 cdb, r->status);
+}
+
 static void finish(struct scsi_request *r)
 {
     struct scsi_target *t = r->target;
@@ -35,6 +46,8 @@ static void finish(struct scsi_request *r)
     t->running--;
     if (t->running == 0)
         t->barrier = false;
+    if (channel_on(CHANNEL_SCSI))
+        tell_command(t, r);
     r->done(r);
     advance(t);
 }

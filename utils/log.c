@@ -62,11 +62,9 @@ void log_set_raw_terminal(bool raw)
 }
 
 /* The line is built first and written with one call, so that lines of threads and of the guest's
- * console do not mix. */
-static void emit(enum log_level level, const char *fmt, va_list ap)
+ * console do not mix. label: NULL for errors, which have none on standard error. */
+static void put(const char *label, const char *fmt, va_list ap)
 {
-    if (level > state.level)
-        return;
     char text[1024];
     vsnprintf(text, sizeof text, fmt, ap);
     for (char *p = text; *p != '\0'; p++)
@@ -75,13 +73,24 @@ static void emit(enum log_level level, const char *fmt, va_list ap)
     pthread_mutex_lock(&state.lock);
     const char *start = state.raw ? "\r" : "";
     const char *end = state.raw ? "\r\n" : "\n";
-    if (level == LOG_ERROR)
+    if (label == NULL)
         fprintf(stderr, "%s%s: %s%s", start, state.program, text, end);
     else
-        fprintf(stderr, "%s%s: %s: %s%s", start, state.program, level_names[level], text, end);
+        fprintf(stderr, "%s%s: %s: %s%s", start, state.program, label, text, end);
     if (state.file != NULL)
-        fprintf(state.file, "%s: %s\n", level_names[level], text);
+        fprintf(state.file, "%s: %s\n", label != NULL ? label : level_names[LOG_ERROR], text);
     pthread_mutex_unlock(&state.lock);
+}
+
+static void emit(enum log_level level, const char *fmt, va_list ap)
+{
+    if (level <= state.level)
+        put(level == LOG_ERROR ? NULL : level_names[level], fmt, ap);
+}
+
+void log_labelled(const char *label, const char *fmt, va_list ap)
+{
+    put(label, fmt, ap);
 }
 
 void log_error(const char *fmt, ...)

@@ -7,6 +7,7 @@
 #ifndef KITTSON_UTILS_LOG_H
 #define KITTSON_UTILS_LOG_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -29,6 +30,10 @@ void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line that is shown whatever the level, with a label of its own. */
+void log_labelled(const char *label, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* True the first time a key is seen, for messages worth one line and not thousands:
  *     if (log_once("sal", id)) log_warn(...);
