@@ -61,10 +61,10 @@ enum gdb_event gdb_reader_byte(struct gdb_reader *r, uint8_t byte)
             add_byte(r, byte);
         return GDB_NOTHING;
     case READ_SUM1:
-        r->given = (uint8_t)(digit << 4);
-        r->state = READ_SUM2;
         if (digit < 0)
             return finish(r, digit);
+        r->given = (uint8_t)(digit << 4);
+        r->state = READ_SUM2;
         return GDB_NOTHING;
     default:
         return finish(r, digit);

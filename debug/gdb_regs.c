@@ -124,6 +124,7 @@ static bool write_cfm(struct cpu *c, uint64_t v)
     if ((v & 0x7f) + dirty > CPU_PHYS_STACKED || v >> 38)
         return false;
     cpu_set_cfm(c, v);
+    c->mode = 1; /* as if rotated: whoever runs it looks again */
     return true;
 }
 

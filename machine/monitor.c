@@ -312,42 +312,48 @@ static int quit(struct call *k)
 
 static int help(struct call *k);
 
+/* Files of the host are not for debuggers, who may be from elsewhere. */
+enum takes { NOTHING, OPERANDS, FILES };
+
 static const struct {
     const char *name;
     int (*run)(struct call *k);
-    bool operands;
+    enum takes takes;
     bool changes; /* the machine, so that a recording has it */
     const char *help;
 } commands[] = {
-    {"help", help, false, false, "help: this list"},
-    {"status", status, false, false, "status: processors, memory, time, instructions, resets"},
-    {"devices", devices, false, false,
+    {"help", help, NOTHING, false, "help: this list"},
+    {"status", status, NOTHING, false, "status: processors, memory, time, instructions, resets"},
+    {"devices", devices, NOTHING, false,
      "devices: all disks and drives: BUS,SLOT,TARGET KIND STATE FILE"},
-    {"discs", discs, true, false, "discs [BUS,SLOT,TARGET]: what can be inserted by its bare name"},
-    {"eject", eject, true, true,
+    {"discs", discs, OPERANDS, false,
+     "discs [BUS,SLOT,TARGET]: what can be inserted by its bare name"},
+    {"eject", eject, OPERANDS, true,
      "eject [BUS,SLOT,TARGET] [force]: take the disc out, with force even when the guest locked "
      "it"},
-    {"insert", insert, true, true, "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
-    {"stop", stop, false, false, "stop: stop all processors and the guest's time"},
-    {"cont", cont, false, false, "cont: let a stopped machine go on"},
-    {"info", info, true, false,
+    {"insert", insert, FILES, true,
+     "insert [BUS,SLOT,TARGET] FILE: put a disc into an empty drive"},
+    {"stop", stop, NOTHING, false, "stop: stop all processors and the guest's time"},
+    {"cont", cont, NOTHING, false, "cont: let a stopped machine go on"},
+    {"info", info, OPERANDS, false,
      "info registers|fp|tlb|cpus|pci|firmware|breakpoints [PROCESSOR]: what there is"},
-    {"bt", backtrace, true, false, "bt [PROCESSOR]: the chain of calls"},
-    {"x", dump_virtual, true, false,
+    {"bt", backtrace, OPERANDS, false, "bt [PROCESSOR]: the chain of calls"},
+    {"x", dump_virtual, OPERANDS, false,
      "x ADDRESS [LENGTH] [PROCESSOR]: virtual memory, hexadecimal address"},
-    {"xp", dump_physical, true, false, "xp ADDRESS [LENGTH]: physical memory"},
-    {"symbols", symbols, true, false, "symbols FILE: names and unwind table of an ELF file, for bt"},
-    {"powerdown", powerdown, false, true, "powerdown: press the power button"},
-    {"reset", reset, false, true, "reset: reset the machine"},
-    {"snapshot", snapshot, true, false,
+    {"xp", dump_physical, OPERANDS, false, "xp ADDRESS [LENGTH]: physical memory"},
+    {"symbols", symbols, FILES, false,
+     "symbols FILE: names and unwind table of an ELF file, for bt"},
+    {"powerdown", powerdown, NOTHING, true, "powerdown: press the power button"},
+    {"reset", reset, NOTHING, true, "reset: reset the machine"},
+    {"snapshot", snapshot, FILES, false,
      "snapshot save|suspend FILE: write the whole machine into a file, which --restore goes on "
      "from; suspend also ends it"},
-    {"screendump", screendump, true, false,
+    {"screendump", screendump, FILES, false,
      "screendump FILE: the picture on the screen as a PNG file"},
-    {"sendkey", sendkey, true, true,
+    {"sendkey", sendkey, OPERANDS, true,
      "sendkey KEYS: press keys together, as in ctrl-alt-f1, a, ret"},
-    {"type", type, true, true, "type TEXT: press the keys of a US keyboard one after the other"},
-    {"quit", quit, false, false, "quit: end the machine at once"},
+    {"type", type, OPERANDS, true, "type TEXT: press the keys of a US keyboard one after the other"},
+    {"quit", quit, NOTHING, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -369,7 +375,9 @@ static int run(struct call *k, const char *request)
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) != 0)
             continue;
-        if (!commands[i].operands && k->rest[0] != '\0')
+        if (commands[i].takes == FILES && k->debugger)
+            return refuse(k, -EPERM, "this command is for the monitor's own socket");
+        if (commands[i].takes == NOTHING && k->rest[0] != '\0')
             return refuse(k, -EINVAL, "this command takes nothing more");
         if (commands[i].changes)
             tape_note(k->m->config.tape, TRACE_COMMAND, k->m->rounds, request, strlen(request) + 1);

@@ -144,7 +144,8 @@ def registers(where, kernel):
               "set $p6 = !$p6", show("pr", "$pr"), show("p6", "$p6"), "set $p6 = !$p6",
               "set $lc = 9", show("lc", "$lc"), show("nat33", "$nat33"), show("nat14", "$nat14"),
               "info registers r12 gp psr fpsr unat",
-              "monitor nats on", "monitor status", "monitor no such command",
+              "monitor nats on", "monitor status", "monitor insert 0,0,0 /etc/hosts",
+              "monitor snapshot save /tmp/not-this", "monitor no such command",
               "info threads", "delete", "detach").result()
     check(number(out, "r14") == 0x123456789abcdef0, "r14\n" + out)
     check(number(out, "r33") == 77, "a stacked register\n" + out)
@@ -153,6 +154,7 @@ def registers(where, kernel):
     check(number(out, "pr") >> 6 & 1 == number(out, "p6"), "a predicate\n" + out)
     check(number(out, "lc") == 9, "an application register\n" + out)
     check(number(out, "nat33") == 0 and number(out, "nat14") == 0, "NaT bits\n" + out)
+    check(out.count("for the monitor's own socket") == 2, "files of the host\n" + out)
     check("state stopped" in out and "unknown command" in out, "monitor commands\n" + out)
     check("processor 0" in out and "processor 1" in out, "threads\n" + out)
 
