@@ -55,6 +55,9 @@ void machine_step(struct machine *m, unsigned n)
 void machine_came_to_stop(struct machine *m, unsigned n)
 {
     bool watch = m->cpu[n]->stop_at.kind == STOP_WATCHPOINT;
+    for (unsigned i = 0; i < m->config.cpus; i++)
+        if (i != n)
+            m->cpu[i]->passed_ip = UINT64_MAX; /* those that came to one too come to it again */
     stop_clock(m);
     machine_events_stopped(m, watch ? "watchpoint" : "breakpoint", n);
     gdb_server_stopped(m->gdb, n);
