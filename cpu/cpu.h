@@ -354,7 +354,7 @@ struct cpu {
     uint64_t passed_icount;        /* goes on from there */
     const struct tracer *tracer;   /* NULL: off, cpu/tracer.c */
     uint64_t traced_ip;            /* of the instruction being traced: bundle | slot */
-    uint8_t traced_kind;           /* and TRACE_CALL, TRACE_RETURN or 0 */
+    uint8_t traced_kind;           /* and TRACER_CALL, TRACER_RETURN or 0 */
     bool watch_held;               /* a watched access was put off, to be done before stopping */
     bool watch_pass;               /* accesses of the instruction being executed do not count */
     struct cpu_mail *mail;         /* NULL: alone on its thread, see cpu/mail.h */

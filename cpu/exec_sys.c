@@ -318,7 +318,7 @@ UOP_BODY(insert)
     if (r < 0)
         return machine_check(c, u, va);
     if (unlikely(c->tracer))
-        tracer_insert(c, u, inst, tr ? (unsigned)slot : TRACE_CACHE, pte);
+        tracer_insert(c, u, inst, tr ? (unsigned)slot : TRACER_CACHE, pte);
     if (tlb_evicted(c->tlb)) {
         stlb_flush(c);
         block_flush_lookup(c);

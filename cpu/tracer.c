@@ -8,23 +8,23 @@ static uint32_t rid_of(const struct cpu *c, uint64_t ip)
 }
 
 /* Fills in what all records have; false when the filters say no. */
-static bool begin(const struct cpu *c, enum trace_kind kind, uint64_t ip, unsigned slot,
-                  struct trace_record *r)
+static bool begin(const struct cpu *c, enum tracer_kind kind, uint64_t ip, unsigned slot,
+                  struct tracer_record *r)
 {
     const struct tracer *t = c->tracer;
 
-    *r = (struct trace_record){.kind = (uint8_t)kind,
-                               .cpu = (uint8_t)c->id,
-                               .level = (uint8_t)cpu_cpl(c),
-                               .slot = (uint8_t)slot,
-                               .rid = rid_of(c, ip),
-                               .count = cpu_icount(c),
-                               .ip = ip & ~15ull};
+    *r = (struct tracer_record){.kind = (uint8_t)kind,
+                                .cpu = (uint8_t)c->id,
+                                .level = (uint8_t)cpu_cpl(c),
+                                .slot = (uint8_t)slot,
+                                .rid = rid_of(c, ip),
+                                .count = cpu_icount(c),
+                                .ip = ip & ~15ull};
     return (t->kinds >> kind & 1) && r->ip >= t->from && r->ip <= t->to &&
            (t->levels >> r->level & 1) && (!t->by_rid || r->rid == t->rid);
 }
 
-static void tell(const struct cpu *c, const struct trace_record *r)
+static void tell(const struct cpu *c, const struct tracer_record *r)
 {
     c->tracer->record(c->tracer->opaque, r);
 }
@@ -49,10 +49,10 @@ static unsigned branch_kind(const struct insn_bundle *b, unsigned slot)
     case OP_br_call:
     case OP_br_call_b:
     case OP_brl_call:
-        return TRACE_CALL;
+        return TRACER_CALL;
     case OP_br_ret:
     case OP_rfi:
-        return TRACE_RETURN;
+        return TRACER_RETURN;
     default:
         return 0;
     }
@@ -60,13 +60,13 @@ static unsigned branch_kind(const struct insn_bundle *b, unsigned slot)
 
 void tracer_before(struct cpu *c, uint64_t pa)
 {
-    struct trace_record r;
+    struct tracer_record r;
     uint64_t w[2] = {0, 0};
     struct insn_bundle b;
 
     mem_dma_read(c->mem, pa & ~15ull, w, sizeof w);
     b = insn_unpack(w[0], w[1]);
-    if (begin(c, TRACE_INSTRUCTION, c->ip, slot_now(c), &r)) {
+    if (begin(c, TRACER_INSTRUCTION, c->ip, slot_now(c), &r)) {
         r.a = w[0];
         r.b = w[1];
         tell(c, &r);
@@ -80,7 +80,7 @@ void tracer_before(struct cpu *c, uint64_t pa)
 void tracer_after(struct cpu *c)
 {
     uint64_t was = c->traced_ip & ~15ull;
-    struct trace_record r;
+    struct tracer_record r;
 
     if (c->traced_kind == 0 || c->last_vector >= 0 || c->ip == was ||
         (c->ip == was + 16 && !c->branch_taken && !c->rfi_done))
@@ -95,8 +95,8 @@ void tracer_after(struct cpu *c)
 /* --- events --- */
 
 /* The same for an operation inside a block, whose slots are counted at its entry. */
-static bool begin_at(const struct cpu *c, enum trace_kind kind, const struct uop *u,
-                     struct trace_record *r)
+static bool begin_at(const struct cpu *c, enum tracer_kind kind, const struct uop *u,
+                     struct tracer_record *r)
 {
     bool wanted = begin(c, kind, u ? uop_ip(c, u) : c->ip, u ? uop_slot(u) : slot_now(c), r);
 
@@ -107,9 +107,9 @@ static bool begin_at(const struct cpu *c, enum trace_kind kind, const struct uop
 
 void tracer_interruption(struct cpu *c, unsigned vector, uint64_t isr)
 {
-    struct trace_record r;
+    struct tracer_record r;
 
-    if (!begin(c, TRACE_INTERRUPTION, c->ip, slot_now(c), &r))
+    if (!begin(c, TRACER_INTERRUPTION, c->ip, slot_now(c), &r))
         return;
     r.a = vector;
     r.b = isr;
@@ -119,9 +119,9 @@ void tracer_interruption(struct cpu *c, unsigned vector, uint64_t isr)
 
 void tracer_insert(struct cpu *c, const struct uop *u, bool code, unsigned slot, uint64_t pte)
 {
-    struct trace_record r;
+    struct tracer_record r;
 
-    if (!begin_at(c, TRACE_INSERT, u, &r))
+    if (!begin_at(c, TRACER_INSERT, u, &r))
         return;
     r.a = c->cr[CR_IFA];
     r.b = pte;
@@ -131,9 +131,9 @@ void tracer_insert(struct cpu *c, const struct uop *u, bool code, unsigned slot,
 
 void tracer_purge(struct cpu *c, const struct uop *u, uint64_t va, unsigned ps)
 {
-    struct trace_record r;
+    struct tracer_record r;
 
-    if (!begin_at(c, TRACE_PURGE, u, &r))
+    if (!begin_at(c, TRACER_PURGE, u, &r))
         return;
     r.a = va;
     r.b = ps;
@@ -143,14 +143,14 @@ void tracer_purge(struct cpu *c, const struct uop *u, uint64_t va, unsigned ps)
 void tracer_access(struct cpu *c, const struct uop *u, uint64_t va, uint64_t pa, unsigned size,
                    unsigned flags)
 {
-    struct trace_record r;
+    struct tracer_record r;
 
     if ((flags & ACC_NONACCESS) ||
-        !begin_at(c, flags & ACC_WRITE ? TRACE_WRITE : TRACE_READ, u, &r))
+        !begin_at(c, flags & ACC_WRITE ? TRACER_WRITE : TRACER_READ, u, &r))
         return;
     r.a = va;
     r.b = pa;
-    r.c = size | (flags & ACC_RSE ? TRACE_RSE : 0);
+    r.c = size | (flags & ACC_RSE ? TRACER_RSE : 0);
     tell(c, &r);
 }
 

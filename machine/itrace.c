@@ -13,7 +13,7 @@
 #define MAGIC  "KTSNITR1"
 #define BUFFER (1u << 20)
 
-_Static_assert(sizeof(struct trace_record) == 48, "the binary format is this structure");
+_Static_assert(sizeof(struct tracer_record) == 48, "the binary format is this structure");
 
 struct itrace {
     struct tracer tracer;
@@ -25,13 +25,13 @@ struct itrace {
 
 /* --- text --- */
 
-static const char *const kind_names[TRACE_KINDS] = {
-    [TRACE_INSTRUCTION] = "insn", [TRACE_CALL] = "call",
-    [TRACE_RETURN] = "return",    [TRACE_INTERRUPTION] = "interrupt",
-    [TRACE_INSERT] = "insert",    [TRACE_PURGE] = "purge",
-    [TRACE_READ] = "read",        [TRACE_WRITE] = "write"};
+static const char *const kind_names[TRACER_KINDS] = {
+    [TRACER_INSTRUCTION] = "insn", [TRACER_CALL] = "call",
+    [TRACER_RETURN] = "return",    [TRACER_INTERRUPTION] = "interrupt",
+    [TRACER_INSERT] = "insert",    [TRACER_PURGE] = "purge",
+    [TRACER_READ] = "read",        [TRACER_WRITE] = "write"};
 
-static void print_instruction(FILE *out, const struct trace_record *r)
+static void print_instruction(FILE *out, const struct tracer_record *r)
 {
     struct insn_bundle b = insn_unpack(r->a, r->b);
     const struct insn_template *t = &insn_templates[b.tmpl];
@@ -46,49 +46,49 @@ static void print_instruction(FILE *out, const struct trace_record *r)
     fprintf(out, " %s", text);
 }
 
-static void print_insert(FILE *out, const struct trace_record *r)
+static void print_insert(FILE *out, const struct tracer_record *r)
 {
     unsigned slot = r->c >> 32 & 0xffff;
     fprintf(out, " %c %016" PRIx64 " pte %016" PRIx64 " itir %08x", r->c >> 63 ? 'i' : 'd', r->a,
             r->b, (unsigned)r->c);
-    if (slot == TRACE_CACHE)
+    if (slot == TRACER_CACHE)
         fprintf(out, " cache");
     else
         fprintf(out, " register %u", slot);
 }
 
-void itrace_print(FILE *out, const struct trace_record *r)
+void itrace_print(FILE *out, const struct tracer_record *r)
 {
     fprintf(out, "%u %" PRIu64 " %u %06x %016" PRIx64 ".%u %s", r->cpu, r->count, r->level, r->rid,
             r->ip, r->slot,
-            r->kind < TRACE_KINDS && kind_names[r->kind] ? kind_names[r->kind] : "?");
+            r->kind < TRACER_KINDS && kind_names[r->kind] ? kind_names[r->kind] : "?");
     switch (r->kind) {
-    case TRACE_INSTRUCTION:
+    case TRACER_INSTRUCTION:
         print_instruction(out, r);
         break;
-    case TRACE_CALL:
-    case TRACE_RETURN:
+    case TRACER_CALL:
+    case TRACER_RETURN:
         fprintf(out, " to %016" PRIx64 " bsp %016" PRIx64, r->a, r->b);
         break;
-    case TRACE_INTERRUPTION:
+    case TRACER_INTERRUPTION:
         fprintf(out, " %04x isr %016" PRIx64 " ifa %016" PRIx64, (unsigned)r->a, r->b, r->c);
         break;
-    case TRACE_INSERT:
+    case TRACER_INSERT:
         print_insert(out, r);
         break;
-    case TRACE_PURGE:
+    case TRACER_PURGE:
         fprintf(out, " %016" PRIx64 " 2^%u", r->a, (unsigned)r->b);
         break;
     default:
         fprintf(out, " %016" PRIx64 " at %016" PRIx64 " %u%s", r->a, r->b,
-                (unsigned)r->c & (TRACE_RSE - 1), r->c & TRACE_RSE ? " rse" : "");
+                (unsigned)r->c & (TRACER_RSE - 1), r->c & TRACER_RSE ? " rse" : "");
     }
     fputc('\n', out);
 }
 
 /* --- writing --- */
 
-static void record(void *opaque, const struct trace_record *r)
+static void record(void *opaque, const struct tracer_record *r)
 {
     struct itrace *t = opaque;
     g_mutex_lock(&t->lock);
@@ -117,12 +117,12 @@ static int take_events(struct tracer *t, char *names, char *why, size_t size)
     static const struct {
         const char *name;
         unsigned kinds;
-    } events[] = {{"insn", 1u << TRACE_INSTRUCTION},
-                  {"call", 1u << TRACE_CALL | 1u << TRACE_RETURN},
-                  {"int", 1u << TRACE_INTERRUPTION},
-                  {"tlb", 1u << TRACE_INSERT | 1u << TRACE_PURGE},
-                  {"mem", 1u << TRACE_READ | 1u << TRACE_WRITE},
-                  {"all", (1u << TRACE_KINDS) - 1}};
+    } events[] = {{"insn", 1u << TRACER_INSTRUCTION},
+                  {"call", 1u << TRACER_CALL | 1u << TRACER_RETURN},
+                  {"int", 1u << TRACER_INTERRUPTION},
+                  {"tlb", 1u << TRACER_INSERT | 1u << TRACER_PURGE},
+                  {"mem", 1u << TRACER_READ | 1u << TRACER_WRITE},
+                  {"all", (1u << TRACER_KINDS) - 1}};
     t->kinds = 0;
     for (char *rest = names, *name; (name = strsep(&rest, "+")) != NULL;) {
         size_t k = 0;
@@ -192,7 +192,7 @@ static int take_spec(struct itrace *t, char *spec, char *why, size_t size)
 {
     char *rest = spec;
     int err = 0;
-    t->tracer.kinds = (1u << TRACE_KINDS) - 1;
+    t->tracer.kinds = (1u << TRACER_KINDS) - 1;
     t->tracer.to = UINT64_MAX;
     t->tracer.levels = 15;
     t->path = g_strdup(strsep(&rest, ","));
@@ -252,7 +252,7 @@ const struct tracer *itrace_tracer(const struct itrace *t)
 
 int itrace_convert(const char *path, FILE *out, char *why, size_t size)
 {
-    struct trace_record r;
+    struct tracer_record r;
     char magic[8];
     FILE *f = fopen(path, "re");
     if (f == NULL) {

@@ -20,7 +20,7 @@ void itrace_close(struct itrace *t);
 const struct tracer *itrace_tracer(const struct itrace *t);
 
 /* One record as a line. */
-void itrace_print(FILE *out, const struct trace_record *r);
+void itrace_print(FILE *out, const struct tracer_record *r);
 /* A binary trace as lines. 0, or a negative errno with one sentence in why. */
 int itrace_convert(const char *path, FILE *out, char *why, size_t size);
 

@@ -11,10 +11,10 @@
 
 static struct harness *h;
 static struct cpu *c;
-static struct trace_record seen[MAX_SEEN];
+static struct tracer_record seen[MAX_SEEN];
 static unsigned count;
 
-static void note(void *opaque, const struct trace_record *r)
+static void note(void *opaque, const struct tracer_record *r)
 {
     (void)opaque;
     ck_assert_uint_lt(count, MAX_SEEN);
@@ -59,10 +59,10 @@ START_TEST(instructions)
                                       BUNDLE(4),     BUNDLE(4) | 1, BUNDLE(4) | 2};
     uint64_t w[2];
 
-    trace(BIT(TRACE_INSTRUCTION), calls);
+    trace(BIT(TRACER_INSTRUCTION), calls);
     ck_assert_uint_ge(count, sizeof places / sizeof *places);
     for (unsigned k = 0; k < sizeof places / sizeof *places; k++) {
-        ck_assert_uint_eq(seen[k].kind, TRACE_INSTRUCTION);
+        ck_assert_uint_eq(seen[k].kind, TRACER_INSTRUCTION);
         ck_assert_uint_eq(seen[k].ip | seen[k].slot, places[k]);
         ck_assert_uint_eq(seen[k].count - seen[0].count, k);
         mem_dma_read(h->m, seen[k].ip, w, 16);
@@ -74,12 +74,12 @@ END_TEST
 
 START_TEST(calls_and_returns)
 {
-    trace(BIT(TRACE_CALL) | BIT(TRACE_RETURN), calls);
+    trace(BIT(TRACER_CALL) | BIT(TRACER_RETURN), calls);
     ck_assert_uint_eq(count, 2);
-    ck_assert_uint_eq(seen[0].kind, TRACE_CALL);
+    ck_assert_uint_eq(seen[0].kind, TRACER_CALL);
     ck_assert_uint_eq(seen[0].ip | seen[0].slot, BUNDLE(1) | 2);
     ck_assert_uint_eq(seen[0].a, BUNDLE(3));
-    ck_assert_uint_eq(seen[1].kind, TRACE_RETURN);
+    ck_assert_uint_eq(seen[1].kind, TRACER_RETURN);
     ck_assert_uint_eq(seen[1].ip | seen[1].slot, BUNDLE(3) | 2);
     ck_assert_uint_eq(seen[1].a, BUNDLE(2));
 }
@@ -89,18 +89,18 @@ START_TEST(filters)
 {
     tracer.from = BUNDLE(3);
     tracer.to = BUNDLE(3);
-    trace(BIT(TRACE_INSTRUCTION), calls);
+    trace(BIT(TRACER_INSTRUCTION), calls);
     ck_assert_uint_eq(count, 3);
     count = 0;
     tracer.from = 0;
     tracer.to = UINT64_MAX;
     tracer.levels = 8;
-    trace(BIT(TRACE_INSTRUCTION), calls);
+    trace(BIT(TRACER_INSTRUCTION), calls);
     ck_assert_uint_eq(count, 0);
     tracer.levels = 15;
     tracer.by_rid = true;
     tracer.rid = 5; /* physical mode has none */
-    trace(BIT(TRACE_INSTRUCTION), calls);
+    trace(BIT(TRACER_INSTRUCTION), calls);
     ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -109,11 +109,11 @@ END_TEST
 START_TEST(accesses)
 {
     cpu_set_gr(c, 3, HARNESS_DATA + 0x10);
-    trace(BIT(TRACE_READ) | BIT(TRACE_WRITE), "st8 [r3]=r3 ;;\nld4 r4=[r3] ;;\nld4 r4=[r3] "
-                                              ";;\nfetchadd8.acq r5=[r3],1 ;;\nlfetch [r3]\n");
+    trace(BIT(TRACER_READ) | BIT(TRACER_WRITE), "st8 [r3]=r3 ;;\nld4 r4=[r3] ;;\nld4 r4=[r3] "
+                                                ";;\nfetchadd8.acq r5=[r3],1 ;;\nlfetch [r3]\n");
     ck_assert_uint_eq(count, 4);
     for (unsigned k = 0; k < 4; k++) {
-        ck_assert_uint_eq(seen[k].kind, k == 0 || k == 3 ? TRACE_WRITE : TRACE_READ);
+        ck_assert_uint_eq(seen[k].kind, k == 0 || k == 3 ? TRACER_WRITE : TRACER_READ);
         ck_assert_uint_eq(seen[k].a, HARNESS_DATA + 0x10);
         ck_assert_uint_eq(seen[k].b, HARNESS_DATA + 0x10);
         ck_assert_uint_eq(seen[k].c, k == 1 || k == 2 ? 4 : 8);
@@ -125,7 +125,7 @@ END_TEST
 
 START_TEST(interruptions)
 {
-    trace(BIT(TRACE_INTERRUPTION), "{ .mii\n nop.m 0\n break.i 0x123\n nop.i 0 ;; }\n");
+    trace(BIT(TRACER_INTERRUPTION), "{ .mii\n nop.m 0\n break.i 0x123\n nop.i 0 ;; }\n");
     ck_assert_uint_ge(count, 1);
     ck_assert_uint_eq(seen[0].a, VEC_BREAK);
     ck_assert_uint_eq(seen[0].ip | seen[0].slot, BUNDLE(0) | 1);
@@ -141,14 +141,14 @@ START_TEST(translations)
     cpu_set_gr(c, 9, 14 << 2);
     cpu_set_gr(c, 10, 0x4000);
     harness_psr(h, 0, PSR_IC);
-    trace(BIT(TRACE_INSERT) | BIT(TRACE_PURGE),
+    trace(BIT(TRACER_INSERT) | BIT(TRACER_PURGE),
           "itc.d r3 ;;\nptc.l r10,r9 ;;\nitr.i itr[r8]=r3 ;;\nptc.e r10 ;;\n");
     ck_assert_uint_eq(count, 4);
-    ck_assert_uint_eq(seen[0].kind, TRACE_INSERT);
+    ck_assert_uint_eq(seen[0].kind, TRACER_INSERT);
     ck_assert_uint_eq(seen[0].a, 0x4000);
     ck_assert_uint_eq(seen[0].b, HARNESS_PTE(3, 0) | 0x8000);
-    ck_assert_uint_eq(seen[0].c, 14 << 2 | (uint64_t)TRACE_CACHE << 32);
-    ck_assert_uint_eq(seen[1].kind, TRACE_PURGE);
+    ck_assert_uint_eq(seen[0].c, 14 << 2 | (uint64_t)TRACER_CACHE << 32);
+    ck_assert_uint_eq(seen[1].kind, TRACER_PURGE);
     ck_assert(seen[1].a == 0x4000 && seen[1].b == 14);
     ck_assert_uint_eq(seen[2].c, 14 << 2 | 7ull << 32 | 1ull << 63);
     ck_assert_uint_eq(seen[3].b, 61);
