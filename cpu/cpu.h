@@ -172,6 +172,7 @@ enum {
 
 #define CPU_PHYS_STACKED 96   /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
 #define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
+#define CPU_ROT_WORDS    512  /* the window of rotating registers moves down in it */
 #define FR_DIVISIONS     4    /* remembered at a time, see cpu/fr_double.h */
 #define CPU_ALAT_SIZE    32
 #define CPU_DBR_COUNT    16 /* as mem/tlb.h looks at; the others are never written */
@@ -286,6 +287,7 @@ struct cpu {
     int32_t ndirty; /* registers below bof not yet stored (words without NaT collections) */
     int32_t nclean; /* registers below the dirty ones also present in memory */
     uint64_t bsp, bspstore, rnat, rsc, pfs;
+    uint64_t rot[CPU_ROT_WORDS]; /* rotating registers in native code, see cpu/jit/ops_rot.c */
     uint64_t stk[CPU_STACK_SLOTS];
     uint8_t stk_nat[CPU_STACK_SLOTS];
     /* --- system --- */

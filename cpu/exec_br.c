@@ -232,6 +232,16 @@ static const struct uop *loop_end(struct cpu *c, const struct uop *u, bool taken
     return go_on(c, u);
 }
 
+const struct uop *exec_loop_taken(struct cpu *c, const struct uop *u)
+{
+    return loop_end(c, u, true);
+}
+
+const struct uop *exec_loop_left(struct cpu *c, const struct uop *u)
+{
+    return loop_end(c, u, false);
+}
+
 static const struct uop *br_counted(struct cpu *c, const struct uop *u)
 {
     bool more = c->lc != 0, active;

@@ -271,8 +271,11 @@ struct uop_pair {
 #define UOP_PAIR(op, name)     [op] = {name##_fast, name##_gen}
 #define UOP_PAIR_GEN(op, name) [op] = {name##_gen, name##_gen}
 
-/* A conditional branch that is taken. */
+/* For native code: a conditional branch that is taken; what follows the rotation of a br.ctop and
+ * the like that is taken, or not. */
 const struct uop *jit_take_branch(struct cpu *c, const struct uop *u);
+const struct uop *exec_loop_taken(struct cpu *c, const struct uop *u);
+const struct uop *exec_loop_left(struct cpu *c, const struct uop *u);
 
 /* --- blocks --- */
 

@@ -79,6 +79,7 @@ struct program {
     bool tame;      /* no instructions whose effect on instruction fetches needs a serialisation */
     bool floats;    /* mostly floating-point arithmetic in loops, with doubles of all kinds */
     unsigned loops; /* percent of branches that go a few bundles back */
+    unsigned kernels; /* percent of places where a modulo-scheduled loop begins */
     uint32_t ram_size;
     uint64_t slots;
     unsigned event_count;
@@ -94,17 +95,47 @@ struct row_list {
 /* Rows of the instruction table that fit a unit's slots. */
 static struct row_list rows_of[UNIT_NONE];
 
+/* Those of loops: operations that hardly ever fault, and others worth having in them. */
+static struct row_list safe_rows[UNIT_NONE], risky_rows[UNIT_NONE];
+
+static const uint16_t safe_ops[] = {
+    OP_add,    OP_sub,   OP_adds,     OP_shladd, OP_cmp_eq,        OP_cmp_ltu,  OP_cmp_lt_i,
+    OP_tbit_z, OP_extr,  OP_setf_sig, OP_setf_d, OP_mov_from_pr,   OP_fma,      OP_xma_l,
+    OP_lfetch, OP_dep_z, OP_nop_b,    OP_nop_f,  OP_mov_from_ar_i, OP_fmerge_s, OP_fcmp_eq,
+};
+static const uint16_t risky_ops[] = {
+    OP_ld8,       OP_ld4,       OP_st8,       OP_st1,      OP_ldfd,     OP_stfd,   OP_getf_d,
+    OP_ld8_fill,  OP_st8_spill, OP_chk_s_i,   OP_chk_s_m,  OP_chk_a_nc, OP_tnat_z, OP_cmpxchg8,
+    OP_fetchadd4, OP_xchg4,     OP_mov_to_pr, OP_getf_sig, OP_fnma,     OP_brp,
+};
+
+static bool is_in(unsigned op, const uint16_t *list, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        if (list[k] == op)
+            return true;
+    return false;
+}
+
+static void add_row(struct row_list *l, size_t row)
+{
+    if (l->count < sizeof l->row / sizeof *l->row)
+        l->row[l->count++] = (uint16_t)row;
+}
+
 static void collect_rows(void)
 {
     for (size_t k = 1; k < insn_row_count; k++) {
-        unsigned unit = insn_rows[k].unit;
+        unsigned unit = insn_rows[k].unit, op = insn_rows[k].op;
 
         for (unsigned u = 0; u < UNIT_NONE; u++) {
-            struct row_list *l = &rows_of[u];
-            bool fits = unit == u || (unit == UNIT_A && (u == UNIT_M || u == UNIT_I));
-
-            if (fits && l->count < sizeof l->row / sizeof *l->row)
-                l->row[l->count++] = (uint16_t)k;
+            if (unit != u && !(unit == UNIT_A && (u == UNIT_M || u == UNIT_I)))
+                continue;
+            add_row(&rows_of[u], k);
+            if (is_in(op, safe_ops, sizeof safe_ops / sizeof *safe_ops))
+                add_row(&safe_rows[u], k);
+            if (is_in(op, risky_ops, sizeof risky_ops / sizeof *risky_ops))
+                add_row(&risky_rows[u], k);
         }
     }
 }
@@ -318,12 +349,107 @@ static void random_bundle(struct rng *r, const struct program *p, uint8_t *out, 
     put_bundle(out, tmpl, slot);
 }
 
+/* --- modulo-scheduled loops (SDM 1:4.5.1) --- */
+
+#define KERNEL_BUNDLES 5u /* at most, with the one in front */
+
+static const struct insn_row *row_of(unsigned op)
+{
+    const struct insn_row *row = insn_rows;
+
+    while (row->op != op)
+        row++;
+    return row;
+}
+
+/* Registers and predicates that rotate, mostly. */
+static uint64_t rotating_operands(struct rng *r, const struct insn_row *row, uint64_t slot)
+{
+    static const unsigned field[] = {6, 13, 20};
+
+    if (chance(r, 50) && !(row->flags & IF_NOQP))
+        slot = (slot & ~0x3full) | (16 + below(r, chance(r, 80) ? 6 : 48));
+    for (unsigned k = 0; k < 3; k++)
+        if (chance(r, 70) && !(k == 2 && (row->flags & IF_MEM)))
+            slot = (slot & ~(0x7full << field[k])) |
+                   (uint64_t)(32 + below(r, chance(r, 80) ? 10 : 40)) << field[k];
+    return (slot & ~row->mask) | row->match;
+}
+
+/* An operation of a loop: mostly one that neither leaves it nor faults, always so in calm ones. */
+static uint64_t kernel_insn(struct rng *r, const struct program *p, unsigned unit, bool calm)
+{
+    unsigned kind = below(r, calm ? 75 : 100);
+    const struct row_list *l = kind < 75   ? &safe_rows[unit]
+                               : kind < 95 ? &risky_rows[unit]
+                                           : &rows_of[unit];
+    const struct insn_row *row;
+    uint64_t slot, unused;
+
+    do
+        row = &insn_rows[l->row[below(r, l->count)]];
+    while (kind >= 95 &&
+           (is_rare(row) || is_relative(row) || (p->tame && needs_serialisation(row->op))));
+    slot = rnd(r) & ((1ull << 41) - 1) & ~row->mask;
+    if (row->flags & IF_MEM)
+        slot = (slot & ~(0x7full << 20)) | (uint64_t)(2 + below(r, 30)) << 20;
+    if (is_relative(row))
+        slot = with_displacement(row, slot, (int)below(r, 7) - 3, &unused);
+    slot = chance(r, 50) ? slot & ~0x3full : slot;
+    return rotating_operands(r, row, slot);
+}
+
+static uint64_t set_ar(struct rng *r, unsigned ar, unsigned limit)
+{
+    return row_of(OP_mov_to_ar_imm_i)->match | (uint64_t)ar << 20 | (uint64_t)below(r, limit) << 13;
+}
+
+/* The bundle in front: counters, and often predicates for the first stage. */
+static void kernel_start(struct rng *r, const struct program *p, uint8_t *out, bool calm)
+{
+    uint64_t slot[3] = {kernel_insn(r, p, UNIT_M, calm), set_ar(r, AR_LC, 100),
+                        set_ar(r, AR_EC, 6)};
+
+    if (chance(r, 50))
+        slot[1 + below(r, 2)] = row_of(OP_mov_to_pr_rot)->match | 1ull << 16;
+    put_bundle(out, 0, slot);
+}
+
+/* Body, and the branch back to it. */
+static void kernel(struct rng *r, const struct program *p, uint8_t *out, unsigned bundles)
+{
+    static const unsigned ends[] = {OP_br_ctop, OP_br_ctop,  OP_br_ctop,  OP_br_wtop,
+                                    OP_br_wtop, OP_br_cexit, OP_br_wexit, OP_br_cloop};
+    static const unsigned tmpl[] = {0x00, 0x08, 0x0c, 0x00}; /* MII MMI MFI */
+    bool calm = chance(r, 60);
+
+    kernel_start(r, p, out, calm);
+    for (unsigned k = 1; k < bundles; k++) {
+        const struct insn_row *row = row_of(ends[below(r, sizeof ends / sizeof *ends)]);
+        unsigned t = k == bundles - 1 ? 0x10 : tmpl[below(r, 4)]; /* MIB */
+        uint64_t slot[3], unused;
+
+        for (unsigned s = 0; s < 3; s++)
+            slot[s] = kernel_insn(r, p, insn_templates[t].unit[s], calm);
+        if (t == 0x10) {
+            slot[2] = row->op == OP_br_wtop || row->op == OP_br_wexit ? 16 + below(r, 3) : 0;
+            slot[2] = with_displacement(row, slot[2], -(int)(bundles - 2), &unused) | row->match;
+        }
+        put_bundle(out + 16 * k, t, slot);
+    }
+}
+
 /* How an area is filled, in percent of random bits; the rest are valid encodings. */
 static void random_code(struct rng *r, const struct program *p, uint8_t *out, unsigned size,
                         unsigned noise)
 {
     for (unsigned k = 0; k < size / 16; k++) {
-        if (chance(r, noise) && !p->tame) {
+        unsigned bundles = 2 + below(r, KERNEL_BUNDLES - 1);
+
+        if (chance(r, p->kernels) && k + bundles <= size / 16) {
+            kernel(r, p, out + 16 * k, bundles);
+            k += bundles - 1;
+        } else if (chance(r, noise) && !p->tame) {
             put64(out + 16 * k, rnd(r));
             put64(out + 16 * k + 8, rnd(r));
         } else {
@@ -579,6 +705,7 @@ static void make_program(struct program *p, uint64_t seed)
     p->floats = seed % 4 == 3;
     p->tame = chance(&r, 70) || p->floats;
     p->loops = p->floats ? 80 : below(&r, 4) * 30;
+    p->kernels = p->floats ? 10 : chance(&r, 40) ? 30 : chance(&r, 50) ? 70 : 0;
     p->slots = 50 + below(&r, MAX_SLOTS - 49);
     memset(p->ram, 0, sizeof p->ram);
     put_data(&r, p);
@@ -748,7 +875,7 @@ static void random_translations(struct rng *r, struct cpu *c, const struct progr
 
 static void random_registers(struct rng *r, struct cpu *c, const struct program *p)
 {
-    unsigned nats = chance(r, p->floats ? 97 : 50) ? 0 : below(r, 30);
+    unsigned nats = chance(r, p->floats ? 97 : p->kernels ? 90 : 50) ? 0 : below(r, 30);
 
     for (unsigned n = 1; n < 128; n++) {
         if (n >= c->frame_top)
@@ -851,7 +978,8 @@ static const struct way ways[] = {
     {"general handlers", 0, true, false}, {"general, one by one", 1, true, false},
     {"translated", 0, false, true},       {"translated, in pieces of 300", 300, false, true},
 };
-#define WAYS (sizeof ways / sizeof *ways)
+#define WAYS         (sizeof ways / sizeof *ways)
+#define FIRST_NATIVE 6u
 
 /* Runs until `slots` are done; false when the processor makes no progress. */
 static bool run_until(struct cpu *c, uint64_t slots, unsigned piece)
@@ -1168,7 +1296,8 @@ static bool comparable(const struct program *p, const struct way *w)
 static bool check_program(const struct program *p, bool verbose)
 {
     char why[200];
-    unsigned other = 1 + (unsigned)(p->seed % (WAYS - 1));
+    unsigned other = p->seed & 1 ? FIRST_NATIVE + (unsigned)(p->seed >> 1 & 1)
+                                 : 1 + (unsigned)((p->seed >> 1) % (WAYS - 1));
 
     if (p->floats)
         other = WAYS - 1 - (p->seed >> 2 & 1);

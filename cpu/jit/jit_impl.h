@@ -15,6 +15,14 @@ struct jit_branch {
     uint32_t cold;      /* enters the block in rsi that has no native code */
 };
 void jit_branch_routines(struct jit *j);
+
+/* Routines of ops_rot.c; offsets in the arena. */
+struct jit_rotation {
+    uint32_t pr_in, pr_out; /* turn JR_PR; turn rax back */
+    uint32_t gr_in, gr_out; /* frame to window and back */
+    uint32_t up;            /* the window back to the upper end */
+};
+void jit_rot_routines(struct jit *j);
 void jit_alat_routines(struct jit *j);
 typedef void jit_routine_fn(struct x86 *x);
 /* Emits routines and says where they are. */
@@ -27,6 +35,7 @@ struct jit {
     struct jit_thunks thunks;
     struct jit_branch branch;
     struct jit_host_flags flags;
+    struct jit_rotation rot;
     uint32_t alat_place; /* routine of ops_alat.c */
     bool host_fma;
     unsigned divisions; /* translated */

@@ -128,6 +128,8 @@ static bool check(struct jit_tr *t, const struct uop *u)
     bool fr = u->op == OP_chk_a_nc_f || u->op == OP_chk_a_clr_f;
     uint8_t *skip = NULL, *miss[2];
 
+    if (!fr && jit_rot_gr(t, u->r1))
+        return false;
     if (jit_known(t, u->qp) == 0)
         return true;
     if (jit_known(t, u->qp) < 0) {

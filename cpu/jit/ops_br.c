@@ -11,6 +11,7 @@
 
 #define PFS_PPL_SHIFT 62
 #define PFS_EC_SHIFT  52
+#define KEY_GENERAL   8 /* the mode in block_key() */
 
 /* --- where branches go --- */
 
@@ -52,19 +53,6 @@ static void note_branch(struct jit_tr *t, const struct uop *u)
     x86_store(&t->x, JR_CPU, CPU_OFF(iipa), RAX);
 }
 
-/* All guest state to memory for good; JR_PR is right too. */
-static void write_back_last(struct jit_tr *t, const struct jit_live *l)
-{
-    struct jit_live last = *l;
-
-    if (l->pending) {
-        jit_merge_pending(t, l, JR_PR);
-        last.pending = 0;
-        last.pr_dirty = true;
-    }
-    jit_write_back(t, &last);
-}
-
 /* Continues in the block in rsi. */
 static void enter_block(struct jit_tr *t)
 {
@@ -100,6 +88,8 @@ static void follow_link(struct jit_tr *t, const struct uop *u)
         x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, gen));
         slow[0] = x86_jcc(&t->x, CC_NE);
         x86_mov_rr(&t->x, RAX, RCX);
+        if (t->rotated)
+            x86_alu_ri(&t->x, X86_OR, true, RAX, KEY_GENERAL);
         x86_alu_rm(&t->x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
         x86_alu_rm(&t->x, X86_CMP, true, RAX, RDX, (int32_t)offsetof(struct uop, key));
         slow[1] = x86_jcc(&t->x, CC_NE);
@@ -125,8 +115,7 @@ static bool first_may_fault(const struct jit_tr *t)
     return !jit_int_emitters[u->op] && (u->loc & 0xff3) == (t->b->pa & 0xff3);
 }
 
-/* Around the loop: registers stay where they are. */
-static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
+void jit_loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
     struct jit_live at_branch = *l;
 
@@ -148,10 +137,10 @@ static void loop_back(struct jit_tr *t, const struct uop *u, const struct jit_li
 void jit_branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
     if (t->self_loop && jit_goes_to_self(t, u)) {
-        loop_back(t, u, l);
+        jit_loop_back(t, u, l);
         return;
     }
-    write_back_last(t, l);
+    jit_write_back_last(t, l);
     follow_link(t, u);
     jit_leave_through(t, u, jit_is_tail(u) ? u->fn : jit_take_branch);
 }
@@ -197,11 +186,13 @@ static void load_branch_target(struct jit_tr *t, const struct uop *u, unsigned r
     x86_alu_ri(&t->x, X86_AND, true, reg, -16);
 }
 
-/* To the address in rdx, by what the look-up of addresses knows of it. */
-static void go_indirect(struct jit_tr *t, const struct uop *u)
+/* To the address in rdx, by what the look-up of addresses knows of it. general: in that mode. */
+static void go_indirect(struct jit_tr *t, const struct uop *u, bool general)
 {
     uint8_t *miss;
 
+    if (general)
+        x86_alu_ri(&t->x, X86_OR, true, RDX, KEY_GENERAL);
     x86_call_to(&t->x, t->jit->arena.rw + t->jit->branch.find);
     miss = x86_jcc(&t->x, CC_NE);
     note_branch(t, u);
@@ -210,6 +201,8 @@ static void go_indirect(struct jit_tr *t, const struct uop *u)
     x86_store(&t->x, JR_CPU, CPU_OFF(page_va), RDX);
     enter_block(t);
     x86_bind_here(&t->x, miss);
+    if (general)
+        x86_alu_ri(&t->x, X86_AND, true, RDX, -16);
     jit_leave_through(t, u, (uop_fn *)(uintptr_t)uop_goto);
 }
 
@@ -244,11 +237,25 @@ static void call_indirect(struct jit_tr *t, const struct uop *u)
     move_frame(t, u, t->jit->branch.call);
     load_branch_target(t, u, RDX);
     set_return_address(t, u);
-    go_indirect(t, u);
+    go_indirect(t, u, false);
 }
+
+/* Calls out of a rotated frame keep its rotation in ar.pfs: the handler's. */
+static bool left_to_handler(const struct jit_tr *t, const struct uop *u)
+{
+    return t->rotated && u->op != OP_br_ret && u->op != OP_br_cond_b;
+}
+
+_Static_assert(offsetof(struct cfm, rrb_fr) == 4 && offsetof(struct cfm, rrb_pr) == 5 &&
+                   offsetof(struct cpu, frame_top) >= offsetof(struct cpu, cfm) + 8,
+               "four bytes at once below");
 
 static void leave_block(struct jit_tr *t, const struct uop *u)
 {
+    if (left_to_handler(t, u)) {
+        jit_leave_through(t, u, u->fn);
+        return;
+    }
     switch (u->op) {
     case OP_br_call:
     case OP_brl_call:
@@ -259,12 +266,16 @@ static void leave_block(struct jit_tr *t, const struct uop *u)
         break;
     case OP_br_ret:
         move_frame(t, u, t->jit->branch.ret);
+        if (t->rotated) {
+            x86_mov_mi(&t->x, JR_CPU, CPU_OFF(cfm) + 4, 0); /* the frame routines take for clear */
+            x86_mov_mi(&t->x, JR_CPU, CPU_OFF(mode), 0);
+        }
         load_branch_target(t, u, RDX);
-        go_indirect(t, u);
+        go_indirect(t, u, false);
         break;
     default:
         load_branch_target(t, u, RDX);
-        go_indirect(t, u);
+        go_indirect(t, u, t->rotated);
     }
 }
 
@@ -286,7 +297,7 @@ void jit_emit_leaving(struct jit_tr *t, const struct uop *u)
         jit_write_back(t, &l);
         x86_load(&t->x, JR_PR, JR_CPU, CPU_OFF(pr));
     } else {
-        write_back_last(t, &t->live);
+        jit_write_back_last(t, &t->live);
     }
     leave_block(t, u);
     if (skip)

@@ -606,6 +606,7 @@ bool jit_emit_compare(struct jit_tr *t, const struct uop *u)
 static bool mov_from_pr_body(struct jit_tr *t, const struct uop *u)
 {
     jit_merged_pr(t, RAX);
+    jit_rot_pr_out(t);
     jit_put(t, u->r1, RAX);
     return true;
 }
@@ -619,14 +620,29 @@ static bool mov_to_pr(struct jit_tr *t, const struct uop *u)
     if (jit_known(t, u->qp) != 1)
         return false;
     jit_merged_pr(t, RAX);
+    jit_rot_pr_out(t);
     x86_mov_ri(&t->x, RCX, ~mask);
     x86_alu_rr(&t->x, X86_AND, true, RAX, RCX);
     x86_mov_ri(&t->x, RCX, mask);
     x86_alu_rr(&t->x, X86_AND, true, RCX, jit_src(t, u->r2, RDX));
     x86_alu_rr(&t->x, X86_OR, true, RAX, RCX);
-    x86_mov_rr(&t->x, JR_PR, RAX);
+    jit_rot_set_pr(t);
     t->known = 0;
     t->live.pending = 0;
+    t->live.pr_dirty = true;
+    return true;
+}
+
+static bool mov_to_pr_rot(struct jit_tr *t, const struct uop *u)
+{
+    if (jit_known(t, u->qp) != 1)
+        return false;
+    x86_extend(&t->x, 0xb7, RAX, JR_PR);
+    x86_mov_ri(&t->x, RCX, (uint64_t)u->imm & ~0xffffull);
+    x86_alu_rr(&t->x, X86_OR, true, RAX, RCX);
+    jit_rot_set_pr(t);
+    t->known &= 0xffff;
+    t->live.pending &= 0xffff;
     t->live.pr_dirty = true;
     return true;
 }
@@ -731,6 +747,7 @@ jit_emit_fn *const jit_int_emitters[OP_COUNT] = {
     [OP_cmp4_ne_i] = cmp,
     [OP_mov_from_pr] = mov_from_pr,
     [OP_mov_to_pr] = mov_to_pr,
+    [OP_mov_to_pr_rot] = mov_to_pr_rot,
     [OP_addp4] = addp4,
     [OP_addp4_i] = addp4,
 };

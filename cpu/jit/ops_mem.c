@@ -132,6 +132,8 @@ static bool emit_load(struct jit_tr *t, const struct uop *u)
 
     if (!fn || u->len == INC_REG || (u->sub == LD_A && u->r1 == u->r3))
         return false;
+    if (fn != load && jit_rot_gr(t, u->r1)) /* the ALAT knows physical registers */
+        return false;
     return jit_guarded(t, u, fn);
 }
 

@@ -20,9 +20,9 @@ static const uint8_t pool[POOL_SIZE] = {RBX, R12, R8, R9, R10, R11, RSI, RDI};
 
 /* --- guest registers --- */
 
-static void gr_address(unsigned n, unsigned *base, int32_t *disp)
+static void gr_address(const struct jit_tr *t, unsigned n, unsigned *base, int32_t *disp)
 {
-    *base = n < 32 ? JR_CPU : JR_FRAME;
+    *base = n < 32 ? JR_CPU : jit_rot_gr(t, n) ? JR_ROT : JR_FRAME;
     *disp = n < 32 ? CPU_OFF(gr) + (int32_t)n * 8 : (int32_t)n * 8;
 }
 
@@ -31,7 +31,7 @@ static void gr_load(struct jit_tr *t, unsigned n, unsigned reg)
     unsigned base;
     int32_t disp;
 
-    gr_address(n, &base, &disp);
+    gr_address(t, n, &base, &disp);
     x86_load(&t->x, reg, base, disp);
 }
 
@@ -40,8 +40,9 @@ static void gr_store(struct jit_tr *t, unsigned n, unsigned reg)
     unsigned base;
     int32_t disp;
 
-    gr_address(n, &base, &disp);
+    gr_address(t, n, &base, &disp);
     x86_store(&t->x, base, disp, reg);
+    t->live.rot_dirty |= base == JR_ROT && t->rotated;
 }
 
 unsigned jit_src(struct jit_tr *t, unsigned n, unsigned scratch)
@@ -150,6 +151,18 @@ static void flush_pending(struct jit_tr *t)
 
 /* --- writing back and reloading --- */
 
+static void write_back_pr(struct jit_tr *t, const struct jit_live *l)
+{
+    if (l->pending || (l->pr_dirty && t->rotated)) {
+        x86_mov_rr(&t->x, RAX, JR_PR);
+        jit_merge_pending(t, l, RAX);
+        jit_rot_pr_out(t);
+        x86_store(&t->x, JR_CPU, CPU_OFF(pr), RAX);
+    } else if (l->pr_dirty) {
+        x86_store(&t->x, JR_CPU, CPU_OFF(pr), JR_PR);
+    }
+}
+
 void jit_write_back(struct jit_tr *t, const struct jit_live *l)
 {
     for (unsigned k = 0; k < 2; k++)
@@ -158,14 +171,24 @@ void jit_write_back(struct jit_tr *t, const struct jit_live *l)
 
             gr_store(t, n, t->host[n]);
         }
-    if (l->pending) {
-        x86_mov_rr(&t->x, RAX, JR_PR);
-        jit_merge_pending(t, l, RAX);
-        x86_store(&t->x, JR_CPU, CPU_OFF(pr), RAX);
-    } else if (l->pr_dirty) {
-        x86_store(&t->x, JR_CPU, CPU_OFF(pr), JR_PR);
-    }
+    write_back_pr(t, l);
+    if (l->rot_dirty)
+        jit_rot_write_back(t);
     jit_fr_write_back(t, l);
+}
+
+void jit_write_back_last(struct jit_tr *t, const struct jit_live *l)
+{
+    struct jit_live last = *l;
+
+    if (l->pending && !t->rotated) {
+        jit_merge_pending(t, l, JR_PR);
+        last.pending = 0;
+        last.pr_dirty = true;
+    }
+    jit_write_back(t, &last);
+    if (t->rotated)
+        x86_load(&t->x, JR_PR, JR_CPU, CPU_OFF(pr));
 }
 
 static void load_context(struct jit_tr *t)
@@ -344,6 +367,7 @@ static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_li
 static void load_all(struct jit_tr *t)
 {
     load_context(t);
+    jit_rot_enter(t);
     reload(t, ~0u);
 }
 
@@ -494,6 +518,19 @@ static const struct uop *place_copy(struct jit_tr *t, const struct uop *u)
     return pair;
 }
 
+/* A handler may have made a NaT, which a general block must not see: the interpreter goes on. */
+static void check_nats(struct jit_tr *t, const struct uop *u)
+{
+    uint8_t *none;
+
+    if (!t->rotated)
+        return;
+    x86_cmp_mb(&t->x, JR_CPU, CPU_OFF(nat_seen), 0);
+    none = x86_jcc(&t->x, CC_E);
+    jit_leave_through(t, u + 1, u[1].fn);
+    x86_bind_here(&t->x, none);
+}
+
 /* Calls the handler with all guest state in memory. */
 static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_live *l)
 {
@@ -508,6 +545,7 @@ static void call_copy(struct jit_tr *t, const struct uop *u, const struct jit_li
     ok = x86_jcc(&t->x, CC_NE);
     return_null(t);
     x86_bind_here(&t->x, ok);
+    check_nats(t, u);
 }
 
 static void call_handler(struct jit_tr *t, const struct uop *u)
@@ -517,7 +555,7 @@ static void call_handler(struct jit_tr *t, const struct uop *u)
     load_all(t);
     jit_fr_after_handler(t, u);
     t->live.dirty[0] = t->live.dirty[1] = 0;
-    t->live.pr_dirty = false;
+    t->live.pr_dirty = t->live.rot_dirty = false;
     t->known = 0;
 }
 
@@ -564,9 +602,14 @@ static void choose_registers(struct jit_tr *t)
     memset(t->host, JIT_NO_REG, sizeof t->host);
     count_uses(t, uses);
     uses[0] = 0;
+    for (unsigned n = 32; n < 128; n++)
+        if (jit_rot_gr(t, n))
+            uses[n] = 0;
     for (unsigned k = 0; k < POOL_SIZE; k++) {
         unsigned best = 0;
 
+        if (t->rotated && pool[k] == JR_ROT)
+            continue;
         for (unsigned n = 1; n < 128; n++)
             if (uses[n] > uses[best])
                 best = n;
@@ -587,6 +630,8 @@ static bool has_self_loop(const struct jit_tr *t)
             if ((u->op == OP_br_cond || u->op == OP_br_cloop) && jit_goes_to_self(t, u))
                 return true;
             u++;
+        } else if (t->rotated && jit_is_rotating(u) && jit_goes_to_self(t, u)) {
+            return u->op == OP_br_ctop || u->op == OP_br_wtop;
         }
         if (jit_last(t->b, u))
             break;
@@ -596,8 +641,10 @@ static bool has_self_loop(const struct jit_tr *t)
 
 /* --- the block --- */
 
+#define SLOW_WAYS 6
+
 /* Everything the interpreter's entry operation checks; it decides what happens otherwise. */
-static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
+static void emit_entry(struct jit_tr *t, uint8_t *slow[SLOW_WAYS])
 {
     const struct block *b = t->b;
 
@@ -614,6 +661,8 @@ static void emit_entry(struct jit_tr *t, uint8_t *slow[4])
         slow[1] = x86_jcc(&t->x, CC_NE);
     }
     slow[3] = jit_fr_enter_flags(t);
+    jit_rot_check(t, slow + 4);
+    jit_rot_enter(t);
     reload(t, ~0u);
     jit_fr_loop_enter(t);
     t->loop_head = t->x.p;
@@ -646,7 +695,8 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
     int known = jit_known(t, u->qp);
     struct jit_division d;
 
-    if (jit_division_match(u, &t->b->uops[t->b->count], &d) && jit_emit_division(t, &d)) {
+    if (!t->rotated && jit_division_match(u, &t->b->uops[t->b->count], &d) &&
+        jit_emit_division(t, &d)) {
         t->done = d.last;
         return true;
     }
@@ -660,6 +710,19 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
             break;
         jit_emit_cloop(t, u);
         return true;
+    case OP_br_ctop:
+    case OP_br_cexit:
+    case OP_br_wtop:
+    case OP_br_wexit:
+        if (!t->rotated || uop_slot(u) != 2)
+            break;
+        jit_emit_rotating(t, u);
+        return false;
+    case OP_alloc: /* may end what the block was translated for */
+        if (!t->rotated)
+            break;
+        bail(t, u);
+        return false;
     default:
         break;
     }
@@ -667,7 +730,7 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
         jit_emit_leaving(t, u);
         return known != 1;
     }
-    if (fn && jit_handler_known(u) && fn(t, u))
+    if (fn && jit_handler_known(u) && !jit_rot_fr(t, u) && fn(t, u))
         return true;
     if (jit_callable(u->op) && !changes_status(u)) {
         call_handler(t, u);
@@ -718,7 +781,7 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     uint8_t *start = j->arena.rw + j->arena.used;
 
     b->hot = INT32_MIN; /* whatever becomes of it, once */
-    if (jit_full(j) || (b->variant & (BLK_GEN | BLK_CHECKED | BLK_STEP)))
+    if (jit_full(j) || (b->variant & (BLK_CHECKED | BLK_STEP)))
         return false;
     memset(t, 0, offsetof(struct jit_tr, stub));
     t->jit = j;
@@ -729,10 +792,11 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
     if (!t->copies)
         return false;
     t->copies[0] = (struct uop){.fn = op_stop, .target = b, .op = OP_ENTRY};
+    jit_rot_begin(t);
     t->self_loop = has_self_loop(t);
     choose_registers(t);
     jit_fr_begin(t);
-    if (t->self_loop)
+    if (t->self_loop && !t->rotated)
         jit_fr_loop_set(t);
     return true;
 }
@@ -740,7 +804,7 @@ static bool begin(struct jit *j, struct cpu *c, struct block *b)
 static void translate(struct jit *j, struct cpu *c, struct block *b)
 {
     struct jit_tr *t = &j->tr;
-    uint8_t *start, *slow[4];
+    uint8_t *start, *slow[SLOW_WAYS];
     struct jit_live at_head;
 
     if (!begin(j, c, b))
@@ -750,13 +814,14 @@ static void translate(struct jit *j, struct cpu *c, struct block *b)
     if (t->self_loop) {
         written_registers(t, t->live.dirty);
         t->live.pr_dirty = true;
+        t->live.rot_dirty = t->rot_used;
     }
     at_head = t->live;
     emit_body(t);
     emit_stubs(t);
     x86_bind_here(&t->x, slow[2]);
     jit_write_back(t, &at_head);
-    for (unsigned k = 0; k < 4; k++)
+    for (unsigned k = 0; k < SLOW_WAYS; k++)
         if (k != 2 && slow[k])
             x86_bind_here(&t->x, slow[k]);
     jit_leave_through(t, &b->uops[0], block_entry_handler());

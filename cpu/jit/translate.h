@@ -2,8 +2,9 @@
  *
  * Registers of native code: r15 the CPU, r14 the frame (GR n >= 32 is [r14 + 8n]), r13 the soft TLB
  * entries of the running context, rbp the predicates, rax rcx rdx scratch; the others hold general
- * registers of the guest, the same ones in the whole block. NaT bits do not exist here: only fast
- * blocks are translated.
+ * registers of the guest, the same ones in the whole block. NaT bits do not exist here: blocks run
+ * natively while cpu.nat_seen is clear. In general blocks (`rotated`) JR_PR has the predicates by
+ * the numbers software uses, and rotating GRs stand in a window of cpu.rot, also in that order.
  */
 #ifndef KITTSON_CPU_JIT_TRANSLATE_H
 #define KITTSON_CPU_JIT_TRANSLATE_H
@@ -17,6 +18,7 @@
 #define JR_FRAME   R14
 #define JR_TLB     R13
 #define JR_PR      RBP
+#define JR_ROT     R12 /* general blocks only, see ops_rot.c */
 #define JIT_NO_REG 0xff
 
 #define POOL_SIZE     8 /* host registers that hold guest registers */
@@ -27,6 +29,7 @@ struct jit_live {
     uint64_t dirty[2];        /* guest registers newer in the host register than in memory */
     uint64_t pending, values; /* predicates known to have these values but not in JR_PR */
     bool pr_dirty;            /* JR_PR is newer than memory */
+    bool rot_dirty;           /* the window of rotating registers is newer than the frame */
     struct jit_frs fr;
 };
 
@@ -72,6 +75,9 @@ struct jit_tr {
     uint64_t known, known_val;      /* predicates whose value is known here */
     uint8_t *loop_head, *loop_body; /* the latter behind the budget's check */
     bool self_loop;
+    bool rotated;           /* a general block: registers may be renamed */
+    bool rot_used;          /* it names rotating GRs */
+    unsigned sor;           /* rotating GRs, if rotated */
     uint8_t *warm;          /* entry for native code: context registers are right */
     const struct uop *done; /* the last operation that the one emitted last stands for, or NULL */
     bool failed;
@@ -110,6 +116,8 @@ bool jit_guarded(struct jit_tr *t, const struct uop *u, jit_emit_fn *body);
 void jit_write_back(struct jit_tr *t, const struct jit_live *l);
 /* Makes a register hold the predicates with the pending ones; uses rcx. */
 void jit_merge_pending(struct jit_tr *t, const struct jit_live *l, unsigned reg);
+/* The same for good, leaving block or loop: JR_PR is what the next block expects. */
+void jit_write_back_last(struct jit_tr *t, const struct jit_live *l);
 /* Leaves native code through a C function of the handler's kind; rdx is passed on. */
 void jit_leave_through(struct jit_tr *t, const struct uop *u, uop_fn *fn);
 
@@ -121,9 +129,37 @@ bool jit_goes_to_self(const struct jit_tr *t, const struct uop *u);
 /* A taken branch, or the tail: to the linked block directly, else through the handler. */
 void jit_branch_out(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
 void jit_emit_branch(struct jit_tr *t, const struct uop *u);
+/* Around the loop: registers stay where they are. */
+void jit_loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live *l);
 void jit_emit_cloop(struct jit_tr *t, const struct uop *u);
 /* Calls, returns, indirect branches (jit_exit_op). */
 void jit_emit_leaving(struct jit_tr *t, const struct uop *u);
+
+/* --- rotation, ops_rot.c --- */
+
+/* Notes what the block needs of rotation. */
+void jit_rot_begin(struct jit_tr *t);
+/* A GR that stands in the window. */
+static inline bool jit_rot_gr(const struct jit_tr *t, unsigned n)
+{
+    return t->rotated && n >= 32 && n - 32 < t->sor;
+}
+/* An operand is a floating-point register that rotates: there is no native code for that. */
+bool jit_rot_fr(const struct jit_tr *t, const struct uop *u);
+/* Checks what the block was translated for; jumps taken otherwise. */
+void jit_rot_check(struct jit_tr *t, uint8_t *slow[2]);
+/* From memory: predicates in JR_PR are turned, the window is filled. Host registers of the guest's
+ * are lost. */
+void jit_rot_enter(struct jit_tr *t);
+/* The other way round: predicates in rax; the window goes to the frame. rcx is used, and rax by the
+ * window. */
+void jit_rot_pr_out(struct jit_tr *t);
+void jit_rot_write_back(struct jit_tr *t);
+/* br.ctop, br.cexit, br.wtop, br.wexit in a general block. */
+bool jit_is_rotating(const struct uop *u);
+void jit_emit_rotating(struct jit_tr *t, const struct uop *u);
+/* mov pr=r in a general block: predicates from rax, which software numbers physically. */
+void jit_rot_set_pr(struct jit_tr *t);
 
 /* --- advanced loads, ops_alat.c: rcx the place in the table, eax the register's name --- */
 

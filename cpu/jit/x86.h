@@ -311,6 +311,13 @@ static inline void x86_not(struct x86 *x, unsigned dst)
     x86_modrm_reg(x, 2, dst);
 }
 
+static inline void x86_neg(struct x86 *x, unsigned dst)
+{
+    x86_rex(x, true, 0, 0, dst, false);
+    x86_byte(x, 0xf7);
+    x86_modrm_reg(x, 3, dst);
+}
+
 /* bt, bts, btr r64, imm8 */
 enum x86_bit { X86_BT = 4, X86_BTS = 5, X86_BTR = 6 };
 static inline void x86_bit_ri(struct x86 *x, enum x86_bit op, unsigned dst, unsigned n)
@@ -370,6 +377,15 @@ static inline void x86_mov_mb(struct x86 *x, unsigned base, int32_t disp, unsign
     x86_rex(x, false, 0, 0, base, false);
     x86_byte(x, 0xc6);
     x86_modrm_mem(x, 0, base, disp);
+    x86_byte(x, imm);
+}
+
+/* sub byte [base + disp], imm8 */
+static inline void x86_sub_mb(struct x86 *x, unsigned base, int32_t disp, unsigned imm)
+{
+    x86_rex(x, false, 0, 0, base, false);
+    x86_byte(x, 0x80);
+    x86_modrm_mem(x, 5, base, disp);
     x86_byte(x, imm);
 }
 

@@ -62,6 +62,16 @@ static inline void sse_store(struct x86 *x, unsigned base, int32_t disp, unsigne
     sse_rm(x, 0x11, src, base, disp);
 }
 
+/* movups: 16 bytes; 0x10 loads, 0x11 stores */
+static inline void sse_move16(struct x86 *x, unsigned opcode, unsigned reg, unsigned base,
+                              int32_t disp)
+{
+    x86_rex(x, false, reg, 0, base, false);
+    x86_byte(x, 0x0f);
+    x86_byte(x, opcode);
+    x86_modrm_mem(x, reg, base, disp);
+}
+
 /* movaps: the whole register, which is quickest */
 static inline void sse_mov(struct x86 *x, unsigned dst, unsigned src)
 {
