@@ -279,10 +279,12 @@ const struct uop *exec_loop_left(struct cpu *c, const struct uop *u);
 
 /* --- blocks --- */
 
+#define KEY_GENERAL 8u
+
 /* The lookup key of a bundle address in the current context. */
 static inline uint64_t block_key(const struct cpu *c, uint64_t ip)
 {
-    return (ip & ~15ull) | c->key_context | (uint64_t)(c->mode & 1) << 3;
+    return (ip & ~15ull) | c->key_context | (c->mode ? KEY_GENERAL : 0);
 }
 
 /* Where control went lately, by virtual address. Translated code looks in it too. */
@@ -295,7 +297,7 @@ struct jump_entry {
 
 static inline struct jump_entry *jump_slot(const struct cpu *c, uint64_t ip)
 {
-    uint64_t k = ip | (uint64_t)(c->mode & 1) << 3; /* as in the key */
+    uint64_t k = ip | (c->mode ? KEY_GENERAL : 0); /* as in the key */
 
     return &c->jump[(k >> 3 ^ k >> 14) & (JUMP_ENTRIES - 1)];
 }
