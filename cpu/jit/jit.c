@@ -68,6 +68,7 @@ void jit_reset(struct jit *j)
     jit_fr_thunks(j);
     jit_branch_routines(j);
     jit_flags_routines(j);
+    jit_call_routines(j);
     jit_rot_routines(j);
     jit_alat_routines(j);
     j->resets++;

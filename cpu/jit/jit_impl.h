@@ -10,10 +10,9 @@
 
 /* Routines for branches; offsets in the arena. */
 struct jit_branch {
-    uint32_t call, ret; /* move the frame; carry: not the usual case, nothing done */
-    uint32_t find;      /* rdx: address; rsi: its block, equal: there is one */
+    uint32_t find; /* rdx: address; rsi: its block, equal: there is one */
     uint32_t find_general;
-    uint32_t cold;      /* enters the block in rsi that has no native code */
+    uint32_t cold; /* enters the block in rsi that has no native code */
 };
 void jit_branch_routines(struct jit *j);
 
@@ -24,6 +23,7 @@ struct jit_rotation {
     uint32_t up;            /* the window back to the upper end */
 };
 void jit_rot_routines(struct jit *j);
+void jit_call_routines(struct jit *j);
 void jit_alat_routines(struct jit *j);
 typedef void jit_routine_fn(struct x86 *x);
 /* Emits routines and says where they are. */
@@ -37,7 +37,8 @@ struct jit {
     struct jit_branch branch;
     struct jit_host_flags flags;
     struct jit_rotation rot;
-    uint32_t alat_place; /* routine of ops_alat.c */
+    uint32_t frame_call, frame_ret; /* routines; carry: not the usual case, nothing done */
+    uint32_t alat_place;            /* routine of ops_alat.c */
     bool host_fma;
     unsigned divisions; /* translated */
     uint64_t resets;

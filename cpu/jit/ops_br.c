@@ -1,16 +1,11 @@
 /* Branches in native code: ways out of a block, calls, returns, the loop within a block.
  *
- * Blocks jump to each other's native code directly as long as links hold (cpu/interp.h); the frame
- * of the register stack moves in two routines in the arena. Whatever is not the usual case is done
- * by the interpreter's handler.
+ * Blocks jump to each other's native code directly as long as links hold (cpu/interp.h). Whatever
+ * is not the usual case is done by the interpreter's handler.
  */
 #include "block.h"
 #include "fr_state.h"
 #include "jit_impl.h"
-#include "rse.h"
-
-#define PFS_PPL_SHIFT 62
-#define PFS_EC_SHIFT  52
 
 /* --- where branches go --- */
 
@@ -190,8 +185,8 @@ static void go_indirect(struct jit_tr *t, const struct uop *u, bool general)
 {
     uint8_t *miss;
 
-    x86_call_to(&t->x, t->jit->arena.rw +
-                           (general ? t->jit->branch.find_general : t->jit->branch.find));
+    x86_call_to(&t->x,
+                t->jit->arena.rw + (general ? t->jit->branch.find_general : t->jit->branch.find));
     miss = x86_jcc(&t->x, CC_NE);
     note_branch(t, u);
     give_back(t, u->rest);
@@ -200,17 +195,6 @@ static void go_indirect(struct jit_tr *t, const struct uop *u, bool general)
     enter_block(t);
     x86_bind_here(&t->x, miss);
     jit_leave_through(t, u, (uop_fn *)(uintptr_t)uop_goto);
-}
-
-/* Moves the frame, or leaves all to the handler. */
-static void move_frame(struct jit_tr *t, const struct uop *u, uint32_t routine)
-{
-    uint8_t *moved;
-
-    x86_call_to(&t->x, t->jit->arena.rw + routine);
-    moved = x86_jcc(&t->x, CC_AE);
-    jit_leave_through(t, u, u->fn);
-    x86_bind_here(&t->x, moved);
 }
 
 static void set_return_address(struct jit_tr *t, const struct uop *u)
@@ -222,18 +206,35 @@ static void set_return_address(struct jit_tr *t, const struct uop *u)
 
 static void call(struct jit_tr *t, const struct uop *u)
 {
-    move_frame(t, u, t->jit->branch.call);
+    struct jit_frame_move m = jit_frame_call(t);
+
     set_return_address(t, u);
     follow_link(t, u);
     jit_leave_through(t, u, jit_take_branch);
+    jit_frame_otherwise(t, u, &m);
 }
 
 static void call_indirect(struct jit_tr *t, const struct uop *u)
 {
-    move_frame(t, u, t->jit->branch.call);
+    struct jit_frame_move m = jit_frame_call(t);
+
     load_branch_target(t, u, RDX);
     set_return_address(t, u);
     go_indirect(t, u, false);
+    jit_frame_otherwise(t, u, &m);
+}
+
+static void ret(struct jit_tr *t, const struct uop *u)
+{
+    struct jit_frame_move m = jit_frame_ret(t, u);
+
+    if (t->rotated) {
+        x86_mov_mi(&t->x, JR_CPU, CPU_OFF(cfm) + 4, 0); /* taken for clear otherwise */
+        x86_mov_mi(&t->x, JR_CPU, CPU_OFF(mode), 0);
+    }
+    load_branch_target(t, u, RDX);
+    go_indirect(t, u, false);
+    jit_frame_otherwise(t, u, &m);
 }
 
 /* Calls out of a rotated frame keep its rotation in ar.pfs: the handler's. */
@@ -261,13 +262,7 @@ static void leave_block(struct jit_tr *t, const struct uop *u)
         call_indirect(t, u);
         break;
     case OP_br_ret:
-        move_frame(t, u, t->jit->branch.ret);
-        if (t->rotated) {
-            x86_mov_mi(&t->x, JR_CPU, CPU_OFF(cfm) + 4, 0); /* the frame routines take for clear */
-            x86_mov_mi(&t->x, JR_CPU, CPU_OFF(mode), 0);
-        }
-        load_branch_target(t, u, RDX);
-        go_indirect(t, u, false);
+        ret(t, u);
         break;
     default:
         load_branch_target(t, u, RDX);
@@ -301,199 +296,6 @@ void jit_emit_leaving(struct jit_tr *t, const struct uop *u)
 }
 
 /* --- routines --- */
-
-/* r14 and what else follows the frame, by rcx registers up; uses r8 and r9. */
-static void slide(struct x86 *x, enum x86_alu op)
-{
-    x86_mov_rr(x, R8, RCX);
-    x86_shift_ri(x, X86_SHL, true, R8, 3);
-    x86_alu_rr(x, op, true, JR_FRAME, R8);
-    x86_load(x, R9, JR_CPU, CPU_OFF(nat_base) + 8);
-    x86_alu_rr(x, op, true, R9, RCX);
-    for (int32_t k = 1; k < 4; k++) {
-        x86_store(x, JR_CPU, CPU_OFF(gr_base) + 8 * k, JR_FRAME);
-        x86_store(x, JR_CPU, CPU_OFF(nat_base) + 8 * k, R9);
-    }
-}
-
-/* acc += a condition of the flags; uses r11. */
-static void add_condition(struct x86 *x, enum x86_cc cc, unsigned acc)
-{
-    x86_setcc(x, cc, R11);
-    x86_extend(x, 0xb6, R11, R11);
-    x86_alu_rr(x, X86_ADD, true, acc, R11);
-}
-
-/* r10: position of BSP among the 64 words of its NaT collection (SDM 2:6.5); r9: BSP. */
-static void load_bsp(struct x86 *x)
-{
-    x86_load(x, R9, JR_CPU, CPU_OFF(bsp));
-    x86_mov_rr(x, R10, R9);
-    x86_shift_ri(x, X86_SHR, false, R10, 3);
-    x86_alu_ri(x, X86_AND, false, R10, 0x3f);
-}
-
-/* Fields of the frame marker in memory: rax all of it, rdx sof, rcx sol. */
-static void load_frame(struct x86 *x)
-{
-    x86_alu_rm(x, X86_MOV, false, RAX, JR_CPU, CPU_OFF(cfm));
-    x86_mov_rr(x, RCX, RAX);
-    x86_shift_ri(x, X86_SHR, false, RCX, 8);
-    x86_alu_ri(x, X86_AND, false, RCX, 0xff);
-    x86_extend(x, 0xb6, RDX, RAX);
-}
-
-/* ar.pfs from rax (frame marker), rcx (sol), rdx (sof); uses r8 and r9. */
-static void save_pfs(struct x86 *x)
-{
-    x86_mov_rr(x, R8, RCX);
-    x86_shift_ri(x, X86_SHL, false, R8, 7);
-    x86_alu_rr(x, X86_OR, true, R8, RDX);
-    x86_shift_ri(x, X86_SHR, false, RAX, 16);
-    x86_alu_ri(x, X86_AND, false, RAX, 0xff);
-    x86_shift_ri(x, X86_SHL, false, RAX, 11);
-    x86_alu_rr(x, X86_OR, true, R8, RAX);
-    x86_load(x, R9, JR_CPU, CPU_OFF(ec));
-    x86_shift_ri(x, X86_SHL, true, R9, PFS_EC_SHIFT);
-    x86_alu_rr(x, X86_OR, true, R8, R9);
-    x86_load(x, R9, JR_CPU, CPU_OFF(key_context));
-    x86_shift_ri(x, X86_SHL, true, R9, PFS_PPL_SHIFT);
-    x86_alu_rr(x, X86_OR, true, R8, R9);
-    x86_store(x, JR_CPU, CPU_OFF(pfs), R8);
-}
-
-static void finish(struct x86 *x, uint8_t *fail[], unsigned count)
-{
-    x86_alu_rr(x, X86_XOR, false, RAX, RAX); /* no carry */
-    x86_ret(x);
-    for (unsigned k = 0; k < count; k++)
-        x86_bind_here(x, fail[k]);
-    x86_stc(x);
-    x86_ret(x);
-}
-
-/* What rse_call_quick and the handler do. Carry: nothing was done. */
-static void emit_call(struct x86 *x)
-{
-    uint8_t *fail[3];
-
-    x86_cmp_mb(x, JR_CPU, CPU_OFF(hints_set), 0);
-    fail[0] = x86_jcc(x, CC_NE);
-    load_frame(x);
-    x86_alu_rm(x, X86_MOV, false, R8, JR_CPU, CPU_OFF(bof));
-    x86_alu_rr(x, X86_ADD, false, R8, RCX);
-    x86_alu_ri(x, X86_CMP, false, R8, (int32_t)RSE_BASE_MAX);
-    fail[1] = x86_jcc(x, CC_A);
-    x86_alu_mi(x, X86_CMP, false, JR_CPU, CPU_OFF(ndirty), 0);
-    fail[2] = x86_jcc(x, CC_L);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(bof), R8);
-    x86_alu_mr(x, X86_ADD, false, JR_CPU, CPU_OFF(ndirty), RCX);
-    save_pfs(x);
-    load_bsp(x);
-    x86_alu_rr(x, X86_ADD, false, R10, RCX);
-    x86_mov_rr(x, R8, RCX);
-    x86_alu_ri(x, X86_CMP, false, R10, 63);
-    add_condition(x, CC_AE, R8);
-    x86_alu_ri(x, X86_CMP, false, R10, 126);
-    add_condition(x, CC_AE, R8);
-    x86_lea_index(x, R9, R9, R8, 3);
-    x86_store(x, JR_CPU, CPU_OFF(bsp), R9);
-    x86_alu_rr(x, X86_SUB, false, RDX, RCX);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(cfm), RDX);
-    x86_alu_ri(x, X86_ADD, false, RDX, 32);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(frame_top), RDX);
-    slide(x, X86_ADD);
-    finish(x, fail, 3);
-}
-
-/* From ar.pfs in rax: rdx sof, rcx sol, r9 sor in registers. Returns the jumps for odd ones. */
-static void unpack_pfs(struct x86 *x, uint8_t *fail[4])
-{
-    x86_mov_rr(x, R8, RAX);
-    x86_shift_ri(x, X86_SHL, true, R8, 26);
-    x86_shift_ri(x, X86_SHR, true, R8, 26 + 18);
-    fail[0] = x86_jcc(x, CC_NE); /* rotated */
-    x86_mov_rr(x, RDX, RAX);
-    x86_alu_ri(x, X86_AND, false, RDX, 0x7f);
-    x86_mov_rr(x, RCX, RAX);
-    x86_shift_ri(x, X86_SHR, false, RCX, 7);
-    x86_mov_rr(x, R9, RCX);
-    x86_alu_ri(x, X86_AND, false, RCX, 0x7f);
-    x86_shift_ri(x, X86_SHR, false, R9, 7);
-    x86_alu_ri(x, X86_AND, false, R9, 0xf);
-    x86_shift_ri(x, X86_SHL, false, R9, 3);
-    x86_alu_ri(x, X86_CMP, false, RDX, CPU_PHYS_STACKED);
-    fail[1] = x86_jcc(x, CC_A);
-    x86_alu_rr(x, X86_CMP, false, RCX, RDX);
-    fail[2] = x86_jcc(x, CC_A);
-    x86_alu_rr(x, X86_CMP, false, R9, RDX);
-    fail[3] = x86_jcc(x, CC_A);
-}
-
-/* bof to r11 and ndirty to r10 as they will be. */
-static void frame_below(struct x86 *x, uint8_t *fail[3])
-{
-    x86_alu_rm(x, X86_MOV, false, R10, JR_CPU, CPU_OFF(ndirty));
-    x86_alu_rr(x, X86_SUB, false, R10, RCX);
-    fail[0] = x86_jcc(x, CC_L);
-    x86_alu_rm(x, X86_MOV, false, R11, JR_CPU, CPU_OFF(bof));
-    x86_alu_rr(x, X86_SUB, false, R11, RCX);
-    x86_alu_ri(x, X86_CMP, false, R11, (int32_t)RSE_BASE_MIN);
-    fail[1] = x86_jcc(x, CC_L);
-    x86_mov_rr(x, R8, R10);
-    x86_alu_rr(x, X86_ADD, false, R8, RDX);
-    x86_alu_ri(x, X86_CMP, false, R8, CPU_PHYS_STACKED);
-    fail[2] = x86_jcc(x, CC_G);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(ndirty), R10);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(bof), R11);
-}
-
-/* The frame marker from rdx, rcx, r9; uses r8. */
-static void store_frame(struct x86 *x)
-{
-    x86_mov_rr(x, R8, RCX);
-    x86_shift_ri(x, X86_SHL, false, R8, 8);
-    x86_alu_rr(x, X86_OR, false, R8, RDX);
-    x86_shift_ri(x, X86_SHL, false, R9, 16);
-    x86_alu_rr(x, X86_OR, false, R8, R9);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(cfm), R8);
-    x86_alu_ri(x, X86_ADD, false, RDX, 32);
-    x86_alu_mr(x, X86_MOV, false, JR_CPU, CPU_OFF(frame_top), RDX);
-}
-
-/* What rse_return_quick and the handler do. Carry: nothing was done. */
-static void emit_ret(struct x86 *x)
-{
-    uint8_t *fail[9];
-
-    x86_load(x, RAX, JR_CPU, CPU_OFF(pfs));
-    x86_cmp_mb(x, JR_CPU, CPU_OFF(hints_set), 0);
-    fail[0] = x86_jcc(x, CC_NE);
-    x86_mov_rr(x, RCX, RAX);
-    x86_shift_ri(x, X86_SHR, true, RCX, PFS_PPL_SHIFT);
-    x86_load(x, RDX, JR_CPU, CPU_OFF(key_context));
-    x86_alu_ri(x, X86_AND, false, RDX, 3);
-    x86_alu_rr(x, X86_CMP, false, RCX, RDX);
-    fail[1] = x86_jcc(x, CC_A);
-    unpack_pfs(x, fail + 2);
-    frame_below(x, fail + 6);
-    x86_shift_ri(x, X86_SHR, true, RAX, PFS_EC_SHIFT);
-    x86_alu_ri(x, X86_AND, false, RAX, 0x3f);
-    x86_store(x, JR_CPU, CPU_OFF(ec), RAX);
-    store_frame(x);
-    load_bsp(x);
-    x86_mov_rr(x, R8, RCX);
-    x86_alu_rr(x, X86_CMP, false, RCX, R10);
-    add_condition(x, CC_A, R8);
-    x86_alu_ri(x, X86_ADD, false, R10, 63);
-    x86_alu_rr(x, X86_CMP, false, RCX, R10);
-    add_condition(x, CC_A, R8);
-    x86_shift_ri(x, X86_SHL, true, R8, 3);
-    x86_alu_rr(x, X86_SUB, true, R9, R8);
-    x86_store(x, JR_CPU, CPU_OFF(bsp), R9);
-    slide(x, X86_SUB);
-    finish(x, fail, 9);
-}
 
 /* rsi: the block for the address in rdx (block_lookup_quick), not equal: there is none. */
 static void find(struct x86 *x, bool general)
@@ -550,10 +352,8 @@ static void emit_cold(struct x86 *x)
 
 void jit_branch_routines(struct jit *j)
 {
-    static jit_routine_fn *const emit[] = {emit_call, emit_ret, emit_find, emit_find_general,
-                                           emit_cold};
-    uint32_t *const at[] = {&j->branch.call, &j->branch.ret, &j->branch.find,
-                            &j->branch.find_general, &j->branch.cold};
+    static jit_routine_fn *const emit[] = {emit_find, emit_find_general, emit_cold};
+    uint32_t *const at[] = {&j->branch.find, &j->branch.find_general, &j->branch.cold};
 
     jit_emit_routines(j, emit, at, sizeof emit / sizeof *emit);
 }

@@ -718,11 +718,14 @@ static bool emit_op(struct jit_tr *t, const struct uop *u)
             break;
         jit_emit_rotating(t, u);
         return false;
-    case OP_alloc: /* may end what the block was translated for */
-        if (!t->rotated)
-            break;
-        bail(t, u);
-        return false;
+    case OP_alloc: /* may end what a general block was translated for */
+        if (t->rotated || u->qp != 0) {
+            bail(t, u);
+            return false;
+        }
+        t->alloc_seen = true;
+        t->frame = (struct cfm){.sof = u->len, .sol = u->pos, .sor = (uint8_t)(u->imm * 8)};
+        break;
     default:
         break;
     }

@@ -75,6 +75,8 @@ struct jit_tr {
     uint64_t known, known_val;      /* predicates whose value is known here */
     uint8_t *loop_head, *loop_body; /* the latter behind the budget's check */
     bool self_loop;
+    bool alloc_seen; /* then the frame is this one */
+    struct cfm frame;
     bool rotated;           /* a general block: registers may be renamed */
     bool rot_used;          /* it names rotating GRs */
     unsigned sor;           /* rotating GRs, if rotated */
@@ -134,6 +136,20 @@ void jit_loop_back(struct jit_tr *t, const struct uop *u, const struct jit_live 
 void jit_emit_cloop(struct jit_tr *t, const struct uop *u);
 /* Calls, returns, indirect branches (jit_exit_op). */
 void jit_emit_leaving(struct jit_tr *t, const struct uop *u);
+
+/* --- frames of calls and returns, ops_call.c --- */
+
+/* Moves the frame; what follows is reached when that was the usual case. jit_frame_otherwise emits
+ * the other cases, behind everything that belongs to the branch. */
+struct jit_frame_move {
+    uint8_t *other[2], *fail[4]; /* jumps: the frame is another; it is the handler's case */
+    unsigned others, fails;
+    uint32_t routine;
+    const uint8_t *done;
+};
+struct jit_frame_move jit_frame_call(struct jit_tr *t);
+struct jit_frame_move jit_frame_ret(struct jit_tr *t, const struct uop *u);
+void jit_frame_otherwise(struct jit_tr *t, const struct uop *u, const struct jit_frame_move *m);
 
 /* --- rotation, ops_rot.c --- */
 

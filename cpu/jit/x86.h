@@ -55,6 +55,7 @@ enum x86_alu {
     X86_ADD = 0x03,
     X86_OR = 0x0b,
     X86_ADC = 0x13,
+    X86_SBB = 0x1b,
     X86_AND = 0x23,
     X86_SUB = 0x2b,
     X86_XOR = 0x33,
