@@ -11,7 +11,6 @@
 /* Routines for branches; offsets in the arena. */
 struct jit_branch {
     uint32_t find; /* rdx: address; rsi: its block, equal: there is one */
-    uint32_t find_general;
     uint32_t cold; /* enters the block in rsi that has no native code */
 };
 void jit_branch_routines(struct jit *j);

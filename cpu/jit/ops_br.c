@@ -185,8 +185,9 @@ static void go_indirect(struct jit_tr *t, const struct uop *u, bool general)
 {
     uint8_t *miss;
 
-    x86_call_to(&t->x,
-                t->jit->arena.rw + (general ? t->jit->branch.find_general : t->jit->branch.find));
+    if (general)
+        x86_alu_ri(&t->x, X86_OR, true, RDX, KEY_GENERAL);
+    x86_call_to(&t->x, t->jit->arena.rw + t->jit->branch.find);
     miss = x86_jcc(&t->x, CC_NE);
     note_branch(t, u);
     give_back(t, u->rest);
@@ -194,6 +195,8 @@ static void go_indirect(struct jit_tr *t, const struct uop *u, bool general)
     x86_store(&t->x, JR_CPU, CPU_OFF(page_va), RDX);
     enter_block(t);
     x86_bind_here(&t->x, miss);
+    if (general)
+        x86_alu_ri(&t->x, X86_AND, true, RDX, -16);
     jit_leave_through(t, u, (uop_fn *)(uintptr_t)uop_goto);
 }
 
@@ -297,8 +300,9 @@ void jit_emit_leaving(struct jit_tr *t, const struct uop *u)
 
 /* --- routines --- */
 
-/* rsi: the block for the address in rdx (block_lookup_quick), not equal: there is none. */
-static void find(struct x86 *x, bool general)
+/* rsi: the block for the address in rdx (block_lookup_quick), with KEY_GENERAL in general mode; not
+ * equal: there is none. */
+static void emit_find(struct x86 *x)
 {
     uint8_t *old;
 
@@ -308,8 +312,6 @@ static void find(struct x86 *x, bool general)
     x86_mov_rr(x, RAX, RDX);
     x86_shift_ri(x, X86_SHR, true, RAX, 14);
     x86_alu_rr(x, X86_XOR, false, RCX, RAX);
-    if (general)
-        x86_alu_ri(x, X86_XOR, false, RCX, JUMP_GENERAL);
     x86_alu_ri(x, X86_AND, false, RCX, JUMP_ENTRIES - 1);
     x86_shift_ri(x, X86_SHL, false, RCX, 5);
     x86_alu_rm(x, X86_ADD, true, RCX, JR_CPU, CPU_OFF(jump));
@@ -318,22 +320,10 @@ static void find(struct x86 *x, bool general)
     old = x86_jcc(x, CC_NE);
     x86_mov_rr(x, RAX, RDX);
     x86_alu_rm(x, X86_OR, true, RAX, JR_CPU, CPU_OFF(key_context));
-    if (general)
-        x86_alu_ri(x, X86_OR, true, RAX, KEY_GENERAL);
     x86_load(x, RSI, RCX, (int32_t)offsetof(struct jump_entry, b));
     x86_alu_rm(x, X86_CMP, true, RAX, RCX, (int32_t)offsetof(struct jump_entry, key));
     x86_bind_here(x, old);
     x86_ret(x);
-}
-
-static void emit_find(struct x86 *x)
-{
-    find(x, false);
-}
-
-static void emit_find_general(struct x86 *x)
-{
-    find(x, true);
 }
 
 /* Where blocks without native code are entered: rsi is the block. */
@@ -352,8 +342,8 @@ static void emit_cold(struct x86 *x)
 
 void jit_branch_routines(struct jit *j)
 {
-    static jit_routine_fn *const emit[] = {emit_find, emit_find_general, emit_cold};
-    uint32_t *const at[] = {&j->branch.find, &j->branch.find_general, &j->branch.cold};
+    static jit_routine_fn *const emit[] = {emit_find, emit_cold};
+    uint32_t *const at[] = {&j->branch.find, &j->branch.cold};
 
     jit_emit_routines(j, emit, at, sizeof emit / sizeof *emit);
 }
