@@ -675,7 +675,16 @@ static bool addp4_body(struct jit_tr *t, const struct uop *u)
 }
 GUARDED(addp4)
 
-/* Fast blocks see no NaT: chk.s never branches in them. */
+/* No register is a NaT: what is tested for is known. */
+static bool tnat(struct jit_tr *t, const struct uop *u)
+{
+    if (u->p1 == u->p2 || jit_known(t, u->qp) != 1 || u->sub >= CT_AND)
+        return false;
+    set_both_known(t, u, u->op == OP_tnat_z);
+    return true;
+}
+
+/* For the same reason chk.s never branches. */
 static bool chk_s(struct jit_tr *t, const struct uop *u)
 {
     (void)t, (void)u;
@@ -733,6 +742,8 @@ jit_emit_fn *const jit_int_emitters[OP_COUNT] = {
     [OP_cmp4_ltu_i] = cmp,
     [OP_chk_s_i] = chk_s,
     [OP_chk_s_m] = chk_s,
+    [OP_tnat_z] = tnat,
+    [OP_tnat_nz] = tnat,
     [OP_tbit_z] = cmp,
     [OP_tbit_nz] = cmp,
     [OP_cmp_ne] = cmp,

@@ -122,17 +122,39 @@ static bool check_load(struct jit_tr *t, const struct uop *u)
     return true;
 }
 
+/* ld.s: what would be deferred, or ends an advanced load, is the handler's. */
+static bool speculative_load(struct jit_tr *t, const struct uop *u)
+{
+    unsigned size = size_of(u->op, OP_ld1), va, d;
+    struct jit_stub *alat, *s;
+
+    x86_alu_mi(&t->x, X86_CMP, false, JR_CPU, CPU_OFF(alat_used), 0);
+    alat = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    va = jit_src(t, u->r3, RDX);
+    d = jit_dst(t, u->r1, RAX);
+    jit_lookup(t, va, size, offsetof(struct stlb_entry, rtag));
+    s = jit_add_stub(t, STUB_HANDLER, u, x86_jcc(&t->x, CC_NE));
+    x86_alu_rx(&t->x, X86_MOV, RCX, JR_TLB, RAX, offsetof(struct stlb_entry, addend));
+    x86_load_index(&t->x, size, d, RCX, va);
+    jit_put(t, u->r1, d);
+    if (u->len == INC_IMM)
+        jit_add_to_base(t, u, jit_src(t, u->r3, RDX));
+    alat->back = s->back = t->x.p;
+    return true;
+}
+
 static bool emit_load(struct jit_tr *t, const struct uop *u)
 {
     static jit_emit_fn *const by_type[] = {
         [LD_NONE] = load,       [LD_ACQ] = load,         [LD_BIAS] = load,
-        [LD_A] = advanced_load, [LD_C_CLR] = check_load,
+        [LD_A] = advanced_load, [LD_C_CLR] = check_load, [LD_S] = speculative_load,
     };
     jit_emit_fn *fn = u->sub < sizeof by_type / sizeof *by_type ? by_type[u->sub] : NULL;
 
     if (!fn || u->len == INC_REG || (u->sub == LD_A && u->r1 == u->r3))
         return false;
-    if (fn != load && jit_rot_gr(t, u->r1)) /* the ALAT knows physical registers */
+    /* the ALAT knows physical registers */
+    if ((fn == advanced_load || fn == check_load) && jit_rot_gr(t, u->r1))
         return false;
     return jit_guarded(t, u, fn);
 }

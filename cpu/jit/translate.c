@@ -523,7 +523,7 @@ static void check_nats(struct jit_tr *t, const struct uop *u)
 {
     uint8_t *none;
 
-    if (!t->rotated)
+    if (!t->rotated || jit_last(t->b, u)) /* handlers of what ends a block do not return */
         return;
     x86_cmp_mb(&t->x, JR_CPU, CPU_OFF(nat_seen), 0);
     none = x86_jcc(&t->x, CC_E);
