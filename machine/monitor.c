@@ -352,7 +352,8 @@ static const struct {
      "screendump FILE: the picture on the screen as a PNG file"},
     {"sendkey", sendkey, OPERANDS, true,
      "sendkey KEYS: press keys together, as in ctrl-alt-f1, a, ret"},
-    {"type", type, OPERANDS, true, "type TEXT: press the keys of a US keyboard one after the other"},
+    {"type", type, OPERANDS, true,
+     "type TEXT: press the keys of a US keyboard one after the other"},
     {"quit", quit, NOTHING, false, "quit: end the machine at once"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
