@@ -58,6 +58,7 @@ int plan_make(struct plan *p, const struct guest *g, const char *directory, int 
     p->machine = (struct machine_config){.memory = g->memory << 20,
                                          .cpus = (unsigned)g->vcpus,
                                          .model = CPU_MONTECITO,
+                                         .jit = true,
                                          .console = p->console,
                                          .serial = g->serial,
                                          .nvram = p->nvram,

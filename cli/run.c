@@ -71,7 +71,7 @@ static const struct opt run_options[] = {
      NULL},
     {OPT_CONSOLE, "console", 0, "WHERE", "stdio (default), unix:PATH or file:PATH", NULL},
     {OPT_CPU, "cpu", 0, "KIND",
-     "how instructions are executed: interp (default), jit or lockstep (both, compared)", NULL},
+     "how instructions are executed: jit (default), interp or lockstep (both, compared)", NULL},
     {OPT_CPU_MODEL, "cpu-model", 0, "NAME", "madison, montecito (default) or poulson", NULL},
     {OPT_HOST_FEATURES, "host-features", 0, "LIST",
      "optional host instructions that may be used: fma (default, if there), or none", NULL},
@@ -164,7 +164,7 @@ static int set_cpu(struct run_args *a, const char *value, char *why, size_t size
     a->machine.jit = a->machine.lockstep || strcmp(value, "jit") == 0;
     if (a->machine.jit || strcmp(value, "interp") == 0)
         return 0;
-    return bad(why, size, "--cpu", value, "the choice is interp, jit or lockstep");
+    return bad(why, size, "--cpu", value, "the choice is jit, interp or lockstep");
 }
 
 static int set_host_features(const char *value, char *why, size_t size)
@@ -543,9 +543,12 @@ static int run(struct run_args *a)
 
 int cmd_run(int argc, char **argv)
 {
-    struct run_args a = {
-        .machine = {.memory = 1ull << 30, .cpus = 1, .model = CPU_MONTECITO, .console = "stdio"},
-        .every = DIGEST_EVERY};
+    struct run_args a = {.machine = {.memory = 1ull << 30,
+                                     .cpus = 1,
+                                     .model = CPU_MONTECITO,
+                                     .console = "stdio",
+                                     .jit = true},
+                         .every = DIGEST_EVERY};
     char why[512] = "";
     if (opts_parse(run_options, RUN_OPTIONS, argc, argv, set_option, &a, why, sizeof why) != 0 ||
         check(&a, why, sizeof why) != 0) {

@@ -65,7 +65,7 @@ refused 'did you mean --kernel' run --kernal x
 refused 'did you mean --deterministic' run --determinstic
 refused 'unknown option --frobnicate' run --frobnicate
 refused 'unknown option -z' run -z
-refused 'interp, jit or lockstep' run --cpu both
+refused 'jit, interp or lockstep' run --cpu both
 refused 'none or fma' run --host-features sse9
 refused 'virtual address' run --jit-dump 12g
 refused 'virtual address' run --jit-dump ''
