@@ -8,6 +8,7 @@
 #define KITTSON_CPU_CPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include "fp.h"
@@ -172,6 +173,7 @@ enum {
 
 #define CPU_PHYS_STACKED 96   /* stacked registers as PAL_RSE_INFO says: kernels rely on it */
 #define CPU_STACK_SLOTS  4096 /* host array the frame slides in; see cpu/rse.h */
+#define CPU_APART_WORDS  140  /* see the assertion behind struct cpu */
 #define CPU_ROT_WORDS    512  /* the window of rotating registers moves down in it */
 #define FR_DIVISIONS     4    /* remembered at a time, see cpu/fr_double.h */
 #define CPU_ALAT_SIZE    32
@@ -288,6 +290,11 @@ struct cpu {
     int32_t nclean; /* registers below the dirty ones also present in memory */
     uint64_t bsp, bspstore, rnat, rsc, pfs;
     uint64_t rot[CPU_ROT_WORDS]; /* rotating registers in native code, see cpu/jit/ops_rot.c */
+    /* Frames are used together with the fields at the beginning. Where addresses agree in their
+     * lower 12 bits, the host takes a load for one of a recent store and waits: a third of a large
+     * program's time. So frames, which begin in the middle of the array, stand where f32 and up
+     * are. */
+    uint64_t apart[CPU_APART_WORDS];
     uint64_t stk[CPU_STACK_SLOTS];
     uint8_t stk_nat[CPU_STACK_SLOTS];
     /* --- system --- */
@@ -362,6 +369,11 @@ struct cpu {
     struct cpu_mail *mail;         /* NULL: alone on its thread, see cpu/mail.h */
     uint64_t left[LEFT_REASONS];
 };
+
+_Static_assert((offsetof(struct cpu, stk) - offsetof(struct cpu, fr) - 32 * sizeof(struct fpreg)) %
+                       4096 <
+                   256,
+               "frames begin below f48, away from what else is hot: change CPU_APART_WORDS");
 
 /* Creates a reset CPU: cpl 0, physical mode, ip 0, empty frame. NULL when out of memory. */
 struct cpu *cpu_new(unsigned id, enum cpu_model model, struct mem *mem);
