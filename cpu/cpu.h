@@ -492,6 +492,9 @@ uint64_t cpu_timer_due_ns(const struct cpu *c);
 uint64_t cpu_timer_due_ticks(const struct cpu *c);
 /* Raises the timer interrupt if ITC reached ITM. */
 void cpu_check_timer(struct cpu *c);
+/* Looks at the timer; whether the processor executes: a halted one goes on when an interrupt is
+ * deliverable, even one that came before, or INIT. */
+bool cpu_ready(struct cpu *c);
 /* A deliverable external interrupt is pending (regardless of psr.i). */
 bool cpu_interrupt_pending(const struct cpu *c);
 

@@ -173,3 +173,12 @@ void cpu_check_timer(struct cpu *c)
     if (!(c->cr[CR_ITV] & SAPIC_MASKED))
         cpu_post_interrupt(c, c->cr[CR_ITV] & 0xff);
 }
+
+bool cpu_ready(struct cpu *c)
+{
+    cpu_check_timer(c);
+    if (c->halted &&
+        (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) || cpu_interrupt_pending(c)))
+        c->halted = false;
+    return !c->halted;
+}

@@ -72,21 +72,17 @@ void machine_reset(void *machine)
 static void on_firmware(void *opaque, struct cpu *c, uint64_t imm)
 {
     struct machine *m = opaque;
-    if (m->vcpus != NULL)
-        vcpus_lock(m->vcpus);
+    vcpus_lock(m->vcpus);
     firmware_call(m->firmware, c, imm);
-    if (m->vcpus != NULL)
-        vcpus_unlock(m->vcpus);
+    vcpus_unlock(m->vcpus);
 }
 
 static void on_init(void *opaque, struct cpu *c)
 {
     struct machine *m = opaque;
-    if (m->vcpus != NULL)
-        vcpus_lock(m->vcpus);
+    vcpus_lock(m->vcpus);
     firmware_init(m->firmware, c);
-    if (m->vcpus != NULL)
-        vcpus_unlock(m->vcpus);
+    vcpus_unlock(m->vcpus);
 }
 
 static void on_purge(void *opaque, struct cpu *from, uint64_t va, unsigned ps, uint32_t rid)

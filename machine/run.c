@@ -35,16 +35,9 @@
 #define LONGEST_TICKS   HPVM_ITC_HZ
 #define OUTSIDE_MAX_FDS (BOARD_MAX_FDS + LINE_SERVER_MAX_FDS + GDB_SERVER_MAX_FDS)
 
-/* A halted processor goes on when an interrupt is deliverable, even one that came before. */
 static bool ready(const struct machine *m, unsigned n)
 {
-    struct cpu *c = m->cpu[n];
-    if (m->held >> n & 1)
-        return false;
-    cpu_check_timer(c);
-    if (c->halted && (c->init_pending || cpu_interrupt_pending(c)))
-        c->halted = false;
-    return !c->halted;
+    return !(m->held >> n & 1) && cpu_ready(m->cpu[n]);
 }
 
 /* With a tape a signal counts between rounds only, where it can be told again. */

@@ -58,6 +58,8 @@ static __thread struct vcpu *self;
 /* While a processor waits here, and while it holds the lock, nobody waits for its translations. */
 void vcpus_lock(struct vcpus *v)
 {
+    if (v == NULL)
+        return;
     if (self && self->depth++ == 0)
         cpu_mail_inside(self->cpu, false);
     pthread_mutex_lock(&v->lock);
@@ -65,6 +67,8 @@ void vcpus_lock(struct vcpus *v)
 
 void vcpus_unlock(struct vcpus *v)
 {
+    if (v == NULL)
+        return;
     pthread_mutex_unlock(&v->lock);
     if (self && --self->depth == 0)
         cpu_mail_inside(self->cpu, true);
@@ -137,30 +141,26 @@ void vcpus_kicked(struct vcpus *v, const struct cpu *c)
         syscall(SYS_futex, cpu_attention_word(c), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* Whether the processor executes; halted ones go on when an interrupt is deliverable. */
-static bool ready(struct vcpu *p)
+static bool held(const struct vcpu *p)
 {
-    struct cpu *c = p->cpu;
-
-    if (p->all->m->held >> p->n & 1) /* by the debugger */
-        return false;
-    cpu_check_timer(c);
-    if (c->halted &&
-        (__atomic_load_n(&c->init_pending, __ATOMIC_RELAXED) || cpu_interrupt_pending(c)))
-        c->halted = false;
-    return !c->halted;
+    return p->all->m->held >> p->n & 1; /* by the debugger */
 }
 
-static void sleep_halted(struct vcpu *p)
+/* Until somebody kicks the processor. */
+static void doze(struct vcpu *p, uint64_t ns)
 {
-    bool held = p->all->m->held >> p->n & 1;
-    uint64_t ns = held ? UINT64_MAX : cpu_timer_due_ns(p->cpu);
-
-    atomic_store(&p->no_timer, ns == UINT64_MAX);
     atomic_store(&p->asleep, true);
     if (ns > 0)
         futex_wait(cpu_attention_word(p->cpu), ns);
     atomic_store(&p->asleep, false);
+}
+
+static void sleep_halted(struct vcpu *p)
+{
+    uint64_t ns = held(p) ? UINT64_MAX : cpu_timer_due_ns(p->cpu);
+
+    atomic_store(&p->no_timer, ns == UINT64_MAX);
+    doze(p, ns);
     atomic_store(&p->no_timer, false);
     cpu_mail_inside(p->cpu, true); /* what woke it */
     cpu_mail_inside(p->cpu, false);
@@ -199,9 +199,7 @@ static void back_off(struct vcpu *p, uint64_t slots)
     }
     ns = (uint64_t)(p->pauses - PAUSES_AWAKE + 1) * PAUSE_NS;
     ns = ns < PAUSE_MAX_NS ? ns : PAUSE_MAX_NS;
-    atomic_store(&p->asleep, true);
-    futex_wait(cpu_attention_word(p->cpu), ns < due ? ns : due);
-    atomic_store(&p->asleep, false);
+    doze(p, ns < due ? ns : due);
 }
 
 /* A breakpoint: nobody goes on, this processor first of all. */
@@ -231,7 +229,7 @@ static void *run_vcpu(void *opaque)
 
     self = p;
     while (pass_gate(p->all)) {
-        if (ready(p))
+        if (!held(p) && cpu_ready(p->cpu))
             take_turn(p);
         else
             sleep_halted(p);

@@ -25,7 +25,7 @@ void vcpus_free(struct vcpus *v);
 void vcpus_go(struct vcpus *v);
 void vcpus_halt(struct vcpus *v);
 
-/* Nested pairs; for any thread. */
+/* Nested pairs; for any thread. Nothing for NULL: a machine without such threads. */
 void vcpus_lock(struct vcpus *v);
 void vcpus_unlock(struct vcpus *v);
 
